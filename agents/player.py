@@ -1,0 +1,244 @@
+"""A player: private data, a model, a mailbox and random streams. No clock, no network, no threads of its own."""
+
+__all__ = ["ModelError", "Move", "Neighbour", "Player"]
+
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from ..games import Batch, BatchError, Space
+from .mailbox import Letter, Mailbox
+from .message import Message
+from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, Source, State
+from .streams import PURPOSES, stream
+
+
+class ModelError(RuntimeError):
+    """A player's model raised, or gave back something that is not a batch of its space. Names player, move and cause.
+
+    Not `BatchError`: that is a neighbour's bad message, which is counted and does not stop the player.
+    """
+
+    def __init__(self, player: str, move: int, cause: str) -> None:
+        super().__init__(f"the model of player {player} failed at move {move}: {cause}")
+        self.player, self.move, self.cause = player, move, cause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ModelError, (self.player, self.move, self.cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One player listened to: α of the edge, and the variables that travel along it."""
+
+    alpha: float
+    space: Space
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Move:
+    """What a move leaves: its number and the messages to the listeners (none while the model knows nothing)."""
+
+    number: int
+    messages: Mapping[Hashable, Message]
+
+
+@final
+class Player:
+    """One player of the game, the same object in every engine.
+
+    Arguments:
+        name: what messages call it.
+        model: the black box.
+        data: private rows, or None.
+        holdout: private rows kept for measuring, or None.
+        self_weight: α_ii, the weight of the private rows.
+        neighbours: players listened to, in a fixed order that decides the order of sources.
+        listeners: players that listen → variables that travel to them.
+        samples: rows of a message.
+        seed: seed of the run.
+        index: position of the player in the graph's order, for the random streams.
+        start: `data`: learn from the private rows alone before the first message; `reference`: start from the model as made.
+        max_rows: longest message accepted, in rows.
+    """
+
+    def __init__(
+        self,
+        name: Hashable,
+        model: GenerativeModel,
+        *,
+        data: Batch | None,
+        holdout: Batch | None = None,
+        self_weight: float,
+        neighbours: Mapping[Hashable, Neighbour],
+        listeners: Mapping[Hashable, Space],
+        samples: int,
+        seed: int,
+        index: int,
+        start: str = "data",
+        max_rows: int = 100_000,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.mailbox = Mailbox(neighbours)
+        self.moves = 0
+        self.rejected: Counter[str] = Counter()
+        self._own = [Source(data, self_weight, own=True)] if data is not None and self_weight > 0 else []
+        self._data = data
+        self._holdout = holdout
+        self._neighbours = dict(neighbours)
+        self._listeners = dict(listeners)
+        self._samples = samples
+        self._sequence = 0
+        self._ready = start == "reference"
+        self._max_rows = max_rows
+        self._streams = {purpose: stream(seed, index, purpose) for purpose in PURPOSES}
+
+    def open(self) -> Move:
+        """The first publication, before anything was heard: what the model generates from the private rows alone."""
+        if not self._ready and self._data:
+            self._learn([Source(self._data, 1.0, own=True)])
+        return self._publish()
+
+    def receive(self, message: Message) -> str | None:
+        """Takes a neighbour's message in, or refuses it; a bad message never stops a player.
+
+        Returns:
+            None, or the reason of the refusal, which is also counted in `rejected`: `sender` (not a neighbour),
+            `sequence` (not a number ≥ 0), `space`, `shape`, `type`, `range`, `finite`, `size`.
+        """
+        neighbour = self._neighbours.get(message.sender)
+        reason = self._refusal(message, neighbour)
+        if neighbour is None or reason is not None:
+            self.rejected[reason or "sender"] += 1
+            return reason
+        try:
+            batch = _checked(message.content, neighbour.space, self._max_rows)
+        except BatchError as error:
+            self.rejected[error.reason] += 1
+            return error.reason
+        self.mailbox.put(message.sender, Letter(message.sequence, batch, self.moves))
+        return None
+
+    def move(self) -> Move:
+        """Learns from the private rows and the newest letters, then generates messages for the listeners.
+
+        A neighbour not heard yet leaves its weight to the others. `receive` may run in another thread meanwhile: the
+        mailbox is read once, at the start.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        letters = self.mailbox.read()
+        heard = [Source(letter.batch, self._neighbours[sender].alpha) for sender, letter in letters.items()]
+        sources = [*self._own, *heard]
+        total = sum(source.weight for source in sources)
+        if total > 0:
+            self._learn([Source(s.batch, s.weight / total, s.own) for s in sources] if total != 1.0 else sources)
+        self.moves += 1
+        return self._publish()
+
+    def measure(self, n: int) -> Batch | None:
+        """n rows that the model generates for the laboratory's measurements, from a stream of their own.
+
+        None while the model knows nothing.
+        """
+        return self._generate(n, "measure") if self._ready else None
+
+    def held_out(self) -> float | None:
+        """Mean log-density of the private holdout under the model, in nats a row.
+
+        None without holdout, for a model that has no log-density, and while the model knows nothing.
+        """
+        if not self._ready or not self._holdout or not isinstance(self.model, HasLogDensity):
+            return None
+        return float(self.model.log_density(self._holdout).mean())
+
+    @property
+    def mean_parameters(self) -> Any:
+        """Mean parameters of the model, `[size]`, or None for a model that has none: for the laboratory only."""
+        return self.model.mean_parameters if isinstance(self.model, HasMeanParameters) else None
+
+    def pause(self, rate: float) -> float:
+        """Waiting time to the next tick of a Poisson clock of the given rate, from the player's own stream."""
+        return float(self._streams["pace"].exponential(1.0 / rate))
+
+    def state(self) -> State:
+        """Everything that the next move depends on."""
+        return {
+            "model": self.model.state(),
+            "mailbox": self.mailbox.state(),
+            "streams": {purpose: rng.bit_generator.state for purpose, rng in self._streams.items()},
+            "moves": self.moves,
+            "sequence": self._sequence,
+            "ready": self._ready,
+            "rejected": dict(self.rejected),
+        }
+
+    def load(self, state: State) -> None:
+        """Continues exactly as the player whose `state()` this is."""
+        self.model.load(state["model"])
+        self.mailbox.load(state["mailbox"], [n.space for n in self._neighbours.values()])
+        for purpose, rng in self._streams.items():
+            rng.bit_generator.state = state["streams"][purpose]
+        self.moves = state["moves"]
+        self._sequence = state["sequence"]
+        self._ready = state["ready"]
+        self.rejected = Counter(state["rejected"])
+
+    def _refusal(self, message: Message, neighbour: Neighbour | None) -> str | None:
+        if neighbour is None:
+            return "sender"
+        number = message.sequence
+        return None if isinstance(number, int) and not isinstance(number, bool) and number >= 0 else "sequence"
+
+    def _learn(self, sources: list[Source]) -> None:
+        try:
+            self.model.learn(sources, self._streams["learn"])
+        except Exception as error:
+            raise ModelError(str(self.name), self.moves, f"learn raised {type(error).__name__}: {error}") from error
+        self._ready = True
+
+    def _generate(self, n: int, purpose: str) -> Batch:
+        try:
+            batch = self.model.generate(n, self._streams[purpose])
+        except Exception as error:
+            raise ModelError(str(self.name), self.moves, f"generate raised {type(error).__name__}: {error}") from error
+        if not isinstance(batch, Batch) or batch.space != self.model.space or len(batch) != n:
+            found = f"{len(batch)} rows over {batch.space.names}" if isinstance(batch, Batch) else type(batch).__name__
+            raise ModelError(
+                str(self.name), self.moves, f"generate({n}) gave {found}, expected {n} rows over {self.model.space.names}"
+            )
+        return batch
+
+    def _publish(self) -> Move:
+        if not self._ready or not self._listeners:
+            return Move(self.moves, {})
+        batch = self._generate(self._samples, "generate")
+        by_space: dict[int, Message] = {}
+        messages: dict[Hashable, Message] = {}
+        for listener, space in self._listeners.items():
+            message = by_space.get(id(space))
+            if message is None:
+                message = Message.of(batch.restrict(space), sender=self.name, sequence=self._sequence)
+                by_space[id(space)] = message
+            messages[listener] = message
+        self._sequence += 1
+        return Move(self.moves, messages)
+
+
+def _checked(content: Any, space: Space, max_rows: int) -> Batch:
+    if isinstance(content, Batch):
+        if content.space is not space and content.space != space:
+            raise BatchError("space", f"variables {content.space.names} came, expected {space.names}")
+        batch = content
+    elif isinstance(content, Mapping):
+        if any(getattr(values, "ndim", 0) and len(values) > max_rows for values in content.values()):
+            raise BatchError("size", f"more than {max_rows} rows came")
+        batch = space.batch(content)
+    else:
+        raise BatchError("type", f"{type(content).__name__} came, expected arrays by name")
+    if not 0 < len(batch) <= max_rows:
+        raise BatchError("size", f"{len(batch)} rows came, expected 1 to {max_rows}")
+    return batch

@@ -1,0 +1,78 @@
+"""What a player asks of a model: the paper's black box as a protocol, and optional abilities as protocols of their own."""
+
+__all__ = ["GenerativeModel", "HasLogDensity", "HasMeanParameters", "Source", "State"]
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..games import Batch, Space
+
+State: TypeAlias = Mapping[str, Any]
+"""A tree of dictionaries and lists whose leaves are arrays, numbers, strings, booleans and None: no pickle."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Source:
+    """Rows to learn from, and how much.
+
+    Arguments:
+        batch: the rows.
+        weight: α of the source. The weights of the sources of one move sum to 1.
+        own: whether these are the player's private rows; all others are synthetic.
+    """
+
+    batch: Batch
+    weight: float
+    own: bool = False
+
+
+class GenerativeModel(Protocol):
+    """A black box that learns from weighted batches and generates batches. Any object with these methods plays.
+
+    `check_model` tests an implementation.
+    """
+
+    @property
+    def space(self) -> Space:
+        """The variables that it models."""
+        ...
+
+    def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        """Moves towards the maximiser of Σ_k weight_k · E_{batch_k} log p(x). The sources are not changed."""
+        ...
+
+    def generate(self, n: int, rng: np.random.Generator) -> Batch:
+        """n ≥ 0 fresh rows over `space`. All randomness comes from `rng`."""
+        ...
+
+    def state(self) -> State:
+        """Everything that the next call depends on, as a copy."""
+        ...
+
+    def load(self, state: State) -> None:
+        """Makes this model, of the same kind, continue exactly as the one whose state it is."""
+        ...
+
+
+@runtime_checkable
+class HasLogDensity(Protocol):
+    """Optional: the logarithm of the model's density."""
+
+    def log_density(self, batch: Batch) -> NDArray[np.float64]:
+        """log p(x) of each row, in nats: `[n]`."""
+        ...
+
+
+@runtime_checkable
+class HasMeanParameters(Protocol):
+    """Optional: mean parameters, for the laboratory's own instruments. They are never part of a message."""
+
+    @property
+    def mean_parameters(self) -> NDArray[np.float64]:
+        """μ: `[size]`."""
+        ...
+

@@ -1,0 +1,86 @@
+"""A seat: everything that one player of a game is made of, to be built wherever the player shall run."""
+
+__all__ = ["Seat", "seats"]
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+from ..games import Game, PlayerSpec, Space
+from ..topology import self_weights
+from .exponential import ExponentialFamilyModel
+from .player import Neighbour, Player
+from .protocols import GenerativeModel
+
+
+@dataclass(frozen=True, eq=False)
+class Seat:
+    """What `build` makes a player from.
+
+    Arguments:
+        name: the player, a node of the graph.
+        index: its position in the graph's order.
+        seed: seed of the run.
+        spec: what the player brings.
+        self_weight: α_ii.
+        neighbours: players listened to, in the graph's order.
+        listeners: players that listen → variables that travel to them.
+    """
+
+    name: Hashable
+    index: int
+    seed: int
+    spec: PlayerSpec
+    self_weight: float
+    neighbours: Mapping[Hashable, Neighbour]
+    listeners: Mapping[Hashable, Space]
+
+    def build(self) -> Player:
+        """The player, with a model of its own."""
+        knows = self.spec.start == "reference" or self.spec.initial_mean() is not None
+        return Player(
+            self.name,
+            self._model(),
+            data=self.spec.data,
+            holdout=self.spec.holdout,
+            self_weight=self.self_weight,
+            neighbours=self.neighbours,
+            listeners=self.listeners,
+            samples=self.spec.samples,
+            seed=self.seed,
+            index=self.index,
+            start="reference" if knows else "data",
+        )
+
+    def _model(self) -> GenerativeModel:
+        if self.spec.model is not None:
+            model: GenerativeModel = self.spec.model()
+            return model
+        assert self.spec.family is not None  # PlayerSpec has one of the two
+        return ExponentialFamilyModel(
+            self.spec.family, smoothing=self.spec.smoothing, step=self.spec.step, mean=self.spec.initial_mean()
+        )
+
+
+def seats(game: Game, seed: int) -> list[Seat]:
+    """The seats of a game, in the order of players.
+
+    Arguments:
+        game: the game.
+        seed: seed of the run; random streams are spawned from it by (player, purpose).
+    """
+    graph = game.graph
+    spaces = {player: game.space(player) for player in graph}
+    made = []
+    for index, (player, weight) in enumerate(zip(graph, self_weights(graph), strict=True)):
+        neighbours = {
+            sender: Neighbour(float(graph.edges[sender, player]["alpha"]), spaces[player])
+            for sender in graph
+            if sender != player and graph.has_edge(sender, player) and graph.edges[sender, player]["alpha"] > 0
+        }
+        listeners = {
+            listener: spaces[listener]
+            for listener in graph
+            if listener != player and graph.has_edge(player, listener) and graph.edges[player, listener]["alpha"] > 0
+        }
+        made.append(Seat(player, index, seed, game.specs[player], float(weight), neighbours, listeners))
+    return made

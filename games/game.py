@@ -1,0 +1,173 @@
+"""A game: who learns from whom, with which private data and which model."""
+
+__all__ = ["Game", "GameError", "PlayerSpec", "StepSize"]
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from ..topology import self_weights, validate
+from .family import BoundaryError, ExponentialFamily
+from .space import Batch, Space
+
+
+class GameError(ValueError):
+    """The parts of a game do not fit together.
+
+    Not `AlphaError` and its kin, which are about the graph alone, and not `BatchError`, about rows alone.
+    """
+
+
+@dataclass(frozen=True)
+class StepSize:
+    """How far a move goes towards the best response: μ ← (1 − η_t) μ + η_t m, t = 0, 1, 2, … the player's moves.
+
+    η_t = size for a constant step; η_t = size · horizon / (horizon + t) for a decreasing one, which falls like 1/t and
+    drives the noise floor to 0 (Robbins & Monro, *A Stochastic Approximation Method*, 1951).
+
+    Arguments:
+        size: 0 < size ≤ 1.
+        horizon: moves after which a decreasing step has halved; None for a constant step.
+
+    >>> StepSize(horizon=10.0).at(10)
+    0.5
+    """
+
+    size: float = 1.0
+    horizon: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.size <= 1:
+            raise GameError(f"step size is {self.size}, expected above 0 and at most 1")
+        if self.horizon is not None and not self.horizon > 0:
+            raise GameError(f"horizon of the step is {self.horizon}, expected above 0")
+
+    def at(self, move: int) -> float:
+        """η at the given move, counted from 0."""
+        return self.size if self.horizon is None else self.size * self.horizon / (self.horizon + move)
+
+
+@dataclass(frozen=True)
+class PlayerSpec:
+    """What one player brings to the game.
+
+    Arguments:
+        family: the exponential family that the player learns; None for another black box.
+        model: a function without arguments that makes the black box; None for the family's own model.
+        data: private rows to learn from; None for a player that has none.
+        holdout: private rows kept for measuring.
+        smoothing: pseudo-count λ of the conjugate prior on the private data.
+        step: step size of the family's own model.
+        start: where the family's own model starts: at the best response to the private data alone (`data`), or at the
+            family's reference member, which knows nothing (`reference`).
+        samples: rows in every message it publishes.
+    """
+
+    family: ExponentialFamily | None = None
+    model: Callable[[], Any] | None = None
+    data: Batch | None = None
+    holdout: Batch | None = None
+    smoothing: float = 0.0
+    step: StepSize = field(default_factory=StepSize)
+    start: Literal["data", "reference"] = "data"
+    samples: int = 100
+
+    def __post_init__(self) -> None:
+        if self.family is None and self.model is None:
+            raise GameError("a player needs a family or a model")
+        if self.samples < 1:
+            raise GameError(f"a message of {self.samples} samples says nothing, expected at least 1")
+        if not self.smoothing >= 0 or not np.isfinite(self.smoothing):
+            raise GameError(f"smoothing is {self.smoothing}, expected a pseudo-count of at least 0")
+
+    def anchor(self) -> NDArray[np.float64]:
+        """μ̂, the smoothed mean statistics of the private data; the reference where there is none: `[size]`."""
+        if self.family is None:
+            raise GameError("only players with an exponential family have mean statistics")
+        if not self.data:
+            return self.family.reference
+        return self.family.smooth(self.family.mean_statistics(self.data), len(self.data), self.smoothing)
+
+    def initial_mean(self) -> NDArray[np.float64] | None:
+        """μ before the first move, `[size]`; None where the private rows decide it."""
+        if self.family is not None and (self.start == "reference" or not self.data):
+            return self.family.reference
+        return None
+
+
+@dataclass(frozen=True)
+class Game:
+    """A directed graph with α on its edges, and one specification per player.
+
+    Arguments:
+        graph: as `topology.attach_alpha` makes it; its order of nodes is the order of players everywhere.
+        specs: node → specification.
+
+    Raises:
+        GameError: a node without specification or the reverse, an anchored player without data, data over other
+            variables than the model's, or an edge whose sender does not publish what the listener needs.
+        BoundaryError: an anchored player's statistics lie on the boundary (named; the remedy is smoothing).
+        GraphError: see `topology.validate`.
+    """
+
+    graph: "nx.DiGraph[Any]"
+    specs: Mapping[Hashable, PlayerSpec]
+
+    def __post_init__(self) -> None:
+        validate(self.graph)
+        if set(self.specs) != set(self.graph):
+            odd = sorted(map(str, set(self.specs) ^ set(self.graph)))
+            raise GameError(f"players and nodes of the graph differ: {', '.join(odd[:10])}")
+        for player, weight in zip(self.graph, self_weights(self.graph), strict=True):
+            self._check_data(player, float(weight))
+        for sender, listener, alpha in self.graph.edges(data="alpha"):
+            if sender != listener and alpha > 0:
+                self._check_edge(sender, listener)
+
+    @property
+    def players(self) -> list[Hashable]:
+        """The players, in the order of every array."""
+        return list(self.graph)
+
+    def space(self, player: Hashable) -> Space:
+        """The variables of a player."""
+        spec = self.specs[player]
+        if spec.family is not None:
+            return spec.family.space
+        space: Space = spec.model().space  # type: ignore[misc]
+        return space
+
+    def _check_data(self, player: Hashable, weight: float) -> None:
+        spec = self.specs[player]
+        if not spec.data:
+            if weight == 0:
+                return
+            raise GameError(
+                f"player {player} listens to its own data with weight {weight:.3g} but has no rows; "
+                "give it data or a self-weight of 0"
+            )
+        if spec.data.space != self.space(player):
+            raise GameError(
+                f"player {player} has data over {', '.join(spec.data.space.names)}, "
+                f"but its model is over {', '.join(self.space(player).names)} (or their kinds or shapes differ)"
+            )
+        if spec.family is not None:
+            try:
+                spec.family.require_interior(spec.anchor())
+            except BoundaryError as error:
+                raise BoundaryError(f"player {player}: {error}") from None
+
+    def _check_edge(self, sender: Hashable, listener: Hashable) -> None:
+        published = self.space(sender).publishable()
+        needed = self.space(listener)
+        shared = None if published is None else needed.intersection(published)
+        if shared is None or len(shared.variables) < len(needed.variables):
+            missing = [n for n in needed.names if shared is None or n not in shared]
+            raise GameError(
+                f"player {listener} cannot learn from player {sender}, which does not publish "
+                f"{', '.join(missing)}; remove the edge or give the sender these variables"
+            )

@@ -1,0 +1,73 @@
+"""What every engine yields as it plays: the state of all players at one moment."""
+
+__all__ = ["Engine", "Observation", "PlayerView"]
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..agents import State
+from ..games import Batch, Game
+
+
+@dataclass(frozen=True, eq=False)
+class PlayerView:
+    """One player as the laboratory sees it.
+
+    Arguments:
+        moves: moves made.
+        mean: mean parameters, `[size]`, or None.
+        letters: what became of messages that fitted: `accepted`, `duplicate`, `outdated`, `replaced`.
+        rejected: refused messages by reason.
+        staleness: mean age of the letters held, in the player's moves.
+    """
+
+    moves: int
+    mean: NDArray[np.float64] | None
+    letters: Mapping[str, int]
+    rejected: Mapping[str, int]
+    staleness: float
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """All players at one moment.
+
+    Arguments:
+        time: moves per player so far, the unit of time of every prediction.
+        seconds: since the first publication.
+        messages: delivered so far.
+        bytes: of their values.
+        players: in the order of the graph.
+        samples: rows generated for measurement, at the first and last observation if asked for.
+        held_out: mean log-density of each player's holdout, in nats a row, at the last observation.
+        states: `Player.state()` of each, at the last observation if asked for.
+    """
+
+    time: float
+    seconds: float
+    messages: int
+    bytes: int
+    players: list[PlayerView]
+    samples: Mapping[Hashable, Batch | None] = field(default_factory=dict)
+    held_out: Mapping[Hashable, float | None] = field(default_factory=dict)
+    states: Mapping[Hashable, State] = field(default_factory=dict)
+
+    @property
+    def means(self) -> NDArray[np.float64] | None:
+        """Mean parameters of all players, `[N, size]`; None if a player has none, or one of another size."""
+        means = [p.mean for p in self.players if p.mean is not None]
+        if len(means) < len(self.players) or len({m.shape for m in means}) > 1:
+            return None
+        return np.stack(means)
+
+
+class Engine(Protocol):
+    """The contract of engines: a function that plays a game and yields observations, the first before any move."""
+
+    def __call__(self, game: Game, *, seed: int, moves: int, measure: int, keep_states: bool, **options: Any) -> Iterator[Observation]:
+        """Plays until every player has made `moves` moves (on average, if it is asynchronous)."""
+        ...

@@ -1,0 +1,61 @@
+"""The names that `nashgossip.topology` hands on."""
+
+from .arrays import EdgeArrays as EdgeArrays
+from .arrays import edge_arrays as edge_arrays
+from .checks import validate as validate
+from .errors import AlphaError as AlphaError
+from .errors import GeneratorError as GeneratorError
+from .errors import GraphError as GraphError
+from .errors import GraphFileError as GraphFileError
+from .errors import IsolatedPlayerError as IsolatedPlayerError
+from .errors import RowSumError as RowSumError
+from .errors import SchemeError as SchemeError
+from .errors import UnanchoredError as UnanchoredError
+from .files import read_graph as read_graph
+from .files import write_graph as write_graph
+from .generators import generate_graph as generate_graph
+from .generators import generator_names as generator_names
+from .matrices import listening_matrix as listening_matrix
+from .matrices import mixing_matrix as mixing_matrix
+from .matrices import self_weights as self_weights
+from .names import UnknownNameError as UnknownNameError
+from .names import require_name as require_name
+from .readings import effective_sources as effective_sources
+from .readings import homogenisation as homogenisation
+from .shares import blend as blend
+from .shares import influence as influence
+from .spectrum import spectral_radius as spectral_radius
+from .weights import SCHEMES as SCHEMES
+from .weights import attach_alpha as attach_alpha
+from .weights import normalize as normalize
+
+__all__ = [
+    "SCHEMES",
+    "AlphaError",
+    "EdgeArrays",
+    "GeneratorError",
+    "GraphError",
+    "GraphFileError",
+    "IsolatedPlayerError",
+    "RowSumError",
+    "SchemeError",
+    "UnanchoredError",
+    "UnknownNameError",
+    "attach_alpha",
+    "blend",
+    "edge_arrays",
+    "effective_sources",
+    "generate_graph",
+    "generator_names",
+    "homogenisation",
+    "influence",
+    "listening_matrix",
+    "mixing_matrix",
+    "normalize",
+    "read_graph",
+    "require_name",
+    "self_weights",
+    "spectral_radius",
+    "validate",
+    "write_graph",
+]

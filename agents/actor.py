@@ -1,4 +1,4 @@
-"""A player as a Ray actor: it moves at its own pace while messages keep arriving, and talks to its neighbours directly."""
+"""A player as a Ray actor: it moves at its own pace while messages arrive, and talks to its neighbours itself."""
 
 __all__ = ["PlayerActor", "Report"]
 
@@ -52,8 +52,8 @@ class Report:
 class PlayerActor:
     """Runs one `Player` in a process of its own; made with `ray.remote(PlayerActor)`.
 
-    Learning runs in a thread beside the event loop, so that messages arrive meanwhile. Sending is fire-and-forget: at most
-    one message is on its way to a neighbour, and a newer one replaces an older one that waits.
+    Learning runs in a thread beside the event loop, so that messages arrive meanwhile. Sending is fire-and-forget: at
+    most one message is on its way to a neighbour, and a newer one replaces an older one that waits.
 
     Arguments:
         seat: what the player is built from.
@@ -108,8 +108,8 @@ class PlayerActor:
     async def play_rounds(self, count: int) -> None:
         """Plays `count` rounds in step with the neighbours, without anyone in the middle.
 
-        In round t every player sends what it published last and moves once it has heard all its neighbours of round t. A
-        neighbour that is a round ahead waits until its message can be taken in.
+        In round t every player sends what it published last and moves once it has heard all its neighbours of round
+        t. A neighbour that is a round ahead waits until its message can be taken in.
 
         Raises:
             ModelError: the model failed.
@@ -158,7 +158,8 @@ class PlayerActor:
 
     async def held_out(self) -> float | None:
         """See `Player.held_out`."""
-        return await self._in_thread(self._player.held_out)
+        value: float | None = await self._in_thread(self._player.held_out)
+        return value
 
     async def state(self) -> State:
         """See `Player.state`."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 
 def allocate(weights: Sequence[float], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Splits n rows among sources so that source k gets n·w_k on average and never a row more or less than that rounded.
+    """Splits n rows among sources so that source k gets n·w_k on average and never a row more or less than that
+    rounded.
 
     Systematic sampling: one uniform number shifts the cumulated shares before they are cut to whole numbers.
 

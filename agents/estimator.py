@@ -62,7 +62,9 @@ class EstimatorModel:
             ValueError: nothing was learned yet.
         """
         if self._fitted is None:
-            raise ValueError("this estimator has not learned yet; a player without data starts when it has heard somebody")
+            raise ValueError(
+                "this estimator has not learned yet; a player without data starts when it has heard somebody"
+            )
         if n == 0:
             return self._space.empty()
         seed = int(rng.integers(2**31))

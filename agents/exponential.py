@@ -17,8 +17,8 @@ class ExponentialFamilyModel:
     """p_μ of an exponential family; `learn` does μ ← (1 − η_t) μ + η_t Σ_k weight_k φ̄_k.
 
     With η = 1 this is the exact best response to the sources. φ̄_k is the mean statistics of source k, smoothed for the
-    player's own rows. A model without parameters takes the best response whole at its first `learn`, which does not count
-    as a step.
+    player's own rows. A model without parameters takes the best response whole at its first `learn`, which does not
+    count as a step.
 
     Arguments:
         family: the family.

@@ -30,8 +30,8 @@ class Mailbox:
     """Holds one letter per neighbour; the highest sequence number wins, whatever the order of arrival.
 
     `put` may be called by another thread than the other methods. `counts` tells what became of letters:
-    `accepted`, `duplicate` (its number was there already), `outdated` (a newer one was there already), `replaced` (pushed
-    out by a newer one before any move used it).
+    `accepted`, `duplicate` (its number was there already), `outdated` (a newer one was there already), `replaced`
+    (pushed out by a newer one before any move used it).
     """
 
     def __init__(self, neighbours: Iterable[Hashable]) -> None:

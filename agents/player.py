@@ -59,7 +59,8 @@ class Player:
         samples: rows of a message.
         seed: seed of the run.
         index: position of the player in the graph's order, for the random streams.
-        start: `data`: learn from the private rows alone before the first message; `reference`: start from the model as made.
+        start: `data`: learn from the private rows alone before the first message; `reference`: start from the model
+            as made.
         max_rows: longest message accepted, in rows.
     """
 
@@ -208,7 +209,9 @@ class Player:
         if not isinstance(batch, Batch) or batch.space != self.model.space or len(batch) != n:
             found = f"{len(batch)} rows over {batch.space.names}" if isinstance(batch, Batch) else type(batch).__name__
             raise ModelError(
-                str(self.name), self.moves, f"generate({n}) gave {found}, expected {n} rows over {self.model.space.names}"
+                str(self.name),
+                self.moves,
+                f"generate({n}) gave {found}, expected {n} rows over {self.model.space.names}",
             )
         return batch
 

@@ -1,4 +1,4 @@
-"""What a player asks of a model: the paper's black box as a protocol, and optional abilities as protocols of their own."""
+"""What a player asks of a model: the paper's black box as a protocol, and optional abilities as protocols too."""
 
 __all__ = ["GenerativeModel", "HasLogDensity", "HasMeanParameters", "Source", "State"]
 
@@ -75,4 +75,3 @@ class HasMeanParameters(Protocol):
     def mean_parameters(self) -> NDArray[np.float64]:
         """μ: `[size]`."""
         ...
-

@@ -5,8 +5,8 @@ __all__ = ["Seat", "seats"]
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
+from .. import topology
 from ..games import Game, PlayerSpec, Space
-from ..topology import self_weights
 from .exponential import ExponentialFamilyModel
 from .player import Neighbour, Player
 from .protocols import GenerativeModel
@@ -57,7 +57,10 @@ class Seat:
             return model
         assert self.spec.family is not None  # PlayerSpec has one of the two
         return ExponentialFamilyModel(
-            self.spec.family, smoothing=self.spec.smoothing, step=self.spec.step, mean=self.spec.initial_mean()
+            self.spec.family,
+            smoothing=self.spec.smoothing,
+            step=self.spec.step,
+            mean=self.spec.initial_mean(),
         )
 
 
@@ -71,7 +74,7 @@ def seats(game: Game, seed: int) -> list[Seat]:
     graph = game.graph
     spaces = {player: game.space(player) for player in graph}
     made = []
-    for index, (player, weight) in enumerate(zip(graph, self_weights(graph), strict=True)):
+    for index, (player, weight) in enumerate(zip(graph, topology.self_weights(graph), strict=True)):
         neighbours = {
             sender: Neighbour(float(graph.edges[sender, player]["alpha"]), spaces[player])
             for sender in graph

@@ -47,14 +47,14 @@ class Product(ExponentialFamily):
         return np.concatenate([block.mean(part) for block, part in self._parts(theta)], axis=-1)
 
     def log_partition(self, theta: Array) -> Array:
-        return np.stack([block.log_partition(part) for block, part in self._parts(theta)]).sum(axis=0)
+        return np.asarray(np.stack([block.log_partition(part) for block, part in self._parts(theta)]).sum(axis=0))
 
     def log_base(self, batch: Batch) -> Array:
-        return np.stack([block.log_base(batch) for block in self.blocks]).sum(axis=0)
+        return np.asarray(np.stack([block.log_base(batch) for block in self.blocks]).sum(axis=0))
 
     def kl(self, mu: Array, other: Array) -> Array:
         pairs = zip(self._parts(mu), self._parts(other), strict=True)
-        return np.stack([block.kl(part, theirs) for (block, part), (_, theirs) in pairs]).sum(axis=0)
+        return np.asarray(np.stack([block.kl(part, theirs) for (block, part), (_, theirs) in pairs]).sum(axis=0))
 
     def variance(self, mu: Array) -> Array:
         return np.concatenate([block.variance(part) for block, part in self._parts(mu)], axis=-1)
@@ -66,7 +66,7 @@ class Product(ExponentialFamily):
         return full
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
-        return np.stack([block.interior(part) for block, part in self._parts(mu)]).all(axis=0)
+        return np.asarray(np.stack([block.interior(part) for block, part in self._parts(mu)]).all(axis=0))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         rows: dict[str, NDArray[Any]] = {}
@@ -125,7 +125,7 @@ class ClassConditional(ExponentialFamily):
         return shares, np.where(some, joint / np.where(some, shares[..., None], 1.0), self.family.reference)
 
     def _indicators(self, batch: Batch) -> Array:
-        return (batch[self.label][:, None] == self._classes).astype(np.float64)
+        return np.asarray(batch[self.label][:, None] == self._classes, np.float64)
 
     def statistics(self, batch: Batch) -> Array:
         shares = self._indicators(batch)
@@ -154,7 +154,7 @@ class ClassConditional(ExponentialFamily):
 
     def log_partition(self, theta: Array) -> Array:
         first, natural = self._joint(theta)
-        return self._label.log_partition(first + self.family.log_partition(natural))
+        return np.asarray(self._label.log_partition(first + self.family.log_partition(natural)))
 
     def log_base(self, batch: Batch) -> Array:
         return self.family.log_base(batch)

@@ -72,8 +72,7 @@ class Bernoulli(ExponentialFamily):
         return self.variance(mu)[..., None] * np.eye(self.size)
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = ((mu > 0) & (mu < 1)).all(axis=-1)
-        return inside
+        return np.asarray(((mu > 0) & (mu < 1)).all(axis=-1))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         x = (rng.random(mu.shape) < mu).view(np.uint8)
@@ -103,7 +102,7 @@ class Categorical(ExponentialFamily):
         self._variable = variable
 
     def statistics(self, batch: Batch) -> Array:
-        return (batch[self._variable][:, None] == np.arange(self.size)).astype(np.float64)
+        return np.asarray(batch[self._variable][:, None] == np.arange(self.size), np.float64)
 
     def mean_statistics(self, batch: Batch) -> Array:
         mean: Array = np.bincount(batch[self._variable], minlength=self.size) / len(batch)
@@ -136,8 +135,7 @@ class Categorical(ExponentialFamily):
         return mu[..., None] * np.eye(self.size) - mu[..., :, None] * mu[..., None, :]
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = (mu > 0).all(axis=-1)
-        return inside
+        return np.asarray((mu > 0).all(axis=-1))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         return {self._variable: draw_categories(mu, rng)}
@@ -180,7 +178,9 @@ class Poisson(ExponentialFamily):
         return value
 
     def log_base(self, batch: Batch) -> Array:
-        from scipy.special import gammaln  # not at import: an actor that computes no density does not pay for it
+        from scipy.special import (
+            gammaln,
+        )  # not at import: an actor that computes no density does not pay for it
 
         value: Array = -gammaln(self.statistics(batch) + 1.0).sum(axis=-1)
         return value
@@ -196,8 +196,7 @@ class Poisson(ExponentialFamily):
         return mu[..., None] * np.eye(self.size)
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = (mu > 0).all(axis=-1)
-        return inside
+        return np.asarray((mu > 0).all(axis=-1))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         return {self._variable.name: rng.poisson(mu).reshape(len(mu), *self._variable.shape)}

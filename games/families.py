@@ -5,11 +5,11 @@ __all__ = ["FAMILIES", "family_for", "synthetic_family"]
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..topology import require_name
 from .composite import ClassConditional, Product
 from .discrete import Bernoulli, Categorical, Poisson
 from .family import ExponentialFamily
 from .gaussian import Exponential, Gaussian, GaussianDiagonal, GaussianFull
-from ..topology.names import require_name
 from .space import Kind, Space, SpaceError, Variable
 
 _SIMPLE: Mapping[str, tuple[Kind, Callable[..., ExponentialFamily]]] = {
@@ -29,7 +29,9 @@ _DEFAULT: Mapping[Kind, str] = {
 }
 _CONDITIONAL = "class-conditional-"
 
-FAMILIES: tuple[str, ...] = tuple(sorted([*_SIMPLE, "product", *(_CONDITIONAL + name for name in [*_SIMPLE, "product"])]))
+FAMILIES: tuple[str, ...] = tuple(
+    sorted([*_SIMPLE, "product", *(_CONDITIONAL + name for name in [*_SIMPLE, "product"])])
+)
 """The names that `family_for` and `synthetic_family` take."""
 
 
@@ -51,7 +53,7 @@ def family_for(name: str, space: Space, *, label: str | None = None, **options: 
     >>> family_for("poisson", Space((Variable("visits", "count", (3,)),))).size
     3
     """
-    require_family(name)
+    _require_family(name)
     if name.startswith(_CONDITIONAL):
         classes = _label_variable(space, label)
         inner = _without(space, classes)
@@ -80,7 +82,7 @@ def synthetic_family(name: str, dimension: int, *, classes: int = 3) -> Exponent
     >>> synthetic_family("class-conditional-gaussian", 2, classes=3).size
     9
     """
-    require_family(name)
+    _require_family(name)
     if name.startswith(_CONDITIONAL):
         return ClassConditional(classes, synthetic_family(name.removeprefix(_CONDITIONAL), dimension))
     if name == "product":
@@ -92,14 +94,16 @@ def synthetic_family(name: str, dimension: int, *, classes: int = 3) -> Exponent
     return family_for(name, Space((Variable("x", _SIMPLE[name][0], (dimension,), low=low),)))
 
 
-def require_family(name: str) -> None:
+def _require_family(name: str) -> None:
     """Raises UnknownNameError unless `name` is one of `FAMILIES`."""
     require_name("family", name, FAMILIES)
 
 
 def _length(variable: Variable) -> int:
     if len(variable.shape) != 1:
-        raise SpaceError(f"family 'gaussian-full' needs a vector, variable {variable.name!r} has shape {variable.shape}")
+        raise SpaceError(
+            f"family 'gaussian-full' needs a vector, variable {variable.name!r} has shape {variable.shape}"
+        )
     return variable.shape[0]
 
 

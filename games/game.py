@@ -4,15 +4,17 @@ __all__ = ["Game", "GameError", "PlayerSpec", "StepSize"]
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from ..topology import self_weights, validate
+from .. import topology
 from .family import BoundaryError, ExponentialFamily
 from .space import Batch, Space
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 class GameError(ValueError):
@@ -118,14 +120,14 @@ class Game:
     specs: Mapping[Hashable, PlayerSpec]
 
     def __post_init__(self) -> None:
-        validate(self.graph)
+        topology.validate(self.graph)
         if set(self.specs) != set(self.graph):
             odd = sorted(map(str, set(self.specs) ^ set(self.graph)))
             raise GameError(f"players and nodes of the graph differ: {', '.join(odd[:10])}")
-        for player, weight in zip(self.graph, self_weights(self.graph), strict=True):
+        for player, weight in zip(self.graph, topology.self_weights(self.graph), strict=True):
             self._check_data(player, float(weight))
-        for sender, listener, alpha in self.graph.edges(data="alpha"):
-            if sender != listener and alpha > 0:
+        for sender, listener, attributes in self.graph.edges(data=True):
+            if sender != listener and attributes["alpha"] > 0:
                 self._check_edge(sender, listener)
 
     @property

@@ -72,8 +72,7 @@ class Gaussian(ExponentialFamily):
         return self.variance(mu)[..., None] * np.eye(self.size)
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = np.isfinite(mu).all(axis=-1)
-        return inside
+        return np.asarray(np.isfinite(mu).all(axis=-1))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         x = mu + np.sqrt(self._sigma2) * rng.standard_normal(mu.shape)
@@ -144,13 +143,16 @@ class GaussianDiagonal(ExponentialFamily):
     def covariance(self, mu: Array) -> Array:
         m, v = self._moments(mu)
         eye = np.eye(self._k)
-        first, cross, second = v[..., None] * eye, (2 * m * v)[..., None] * eye, (2 * v**2 + 4 * m**2 * v)[..., None] * eye
+        first, cross, second = (
+            v[..., None] * eye,
+            (2 * m * v)[..., None] * eye,
+            (2 * v**2 + 4 * m**2 * v)[..., None] * eye,
+        )
         return np.block([[first, cross], [cross, second]])
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
         _, v = self._moments(mu)
-        inside: NDArray[np.bool_] = (v > 0).all(axis=-1) & np.isfinite(mu).all(axis=-1)
-        return inside
+        return np.asarray((v > 0).all(axis=-1) & np.isfinite(mu).all(axis=-1))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         m, v = self._moments(mu)
@@ -215,7 +217,7 @@ class GaussianFull(ExponentialFamily):
         return np.concatenate([first, self._halves * precision[..., self._a, self._b]], axis=-1)
 
     def _from_natural(self, theta: Array) -> tuple[Array, Array]:
-        sigma = np.linalg.inv(self._matrix(theta[..., self._k :] / self._halves))
+        sigma: Array = np.asarray(np.linalg.inv(self._matrix(theta[..., self._k :] / self._halves)), np.float64)
         return np.einsum("...ab,...b->...a", sigma, theta[..., : self._k]), sigma
 
     def mean(self, theta: Array) -> Array:
@@ -267,10 +269,9 @@ class GaussianFull(ExponentialFamily):
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
         _, sigma = self._moments(mu)
-        finite: NDArray[np.bool_] = np.isfinite(mu).all(axis=-1)
+        finite = np.asarray(np.isfinite(mu).all(axis=-1))
         smallest = np.linalg.eigvalsh(np.where(finite[..., None, None], sigma, 0.0))[..., 0]
-        inside: NDArray[np.bool_] = finite & (smallest > 0)
-        return inside
+        return np.asarray(finite & (smallest > 0))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         same = len(mu) > 1 and mu.strides[0] == 0
@@ -333,8 +334,7 @@ class Exponential(ExponentialFamily):
         return (mu**2)[..., None] * np.eye(self.size)
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = ((mu > 0) & np.isfinite(mu)).all(axis=-1)
-        return inside
+        return np.asarray(((mu > 0) & np.isfinite(mu)).all(axis=-1))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         x = mu * rng.standard_exponential(mu.shape)

@@ -57,7 +57,8 @@ class Oracle:
         anchors = np.stack([s.anchor() for s in specs])
         from_data = np.array([s.start == "data" for s in specs])
         start = np.where(from_data[:, None], anchors, first.reference)
-        listening = listening_matrix(game.graph, sparse=len(specs) > _DENSE)
+        small = len(specs) <= _DENSE
+        listening: Any = listening_matrix(game.graph) if small else listening_matrix(game.graph, sparse=True)
         return Oracle(first, listening, self_weights(game.graph), anchors, start)
 
     @cached_property
@@ -65,13 +66,12 @@ class Oracle:
         """μ* = (I − W)⁻¹ D μ̂: `[N, d]`."""
         anchored = self.self_weights[:, None] * self.anchors
         if isinstance(self.listening, np.ndarray):
-            solution: Array = np.linalg.solve(np.eye(len(anchored)) - self.listening, anchored)
-            return solution
+            return np.asarray(np.linalg.solve(np.eye(len(anchored)) - self.listening, anchored), np.float64)
         from scipy.sparse import identity
         from scipy.sparse.linalg import splu
 
-        solution = splu((identity(len(anchored), format="csc") - self.listening).tocsc()).solve(anchored)
-        return solution
+        factors = splu((identity(len(anchored), format="csc") - self.listening).tocsc())
+        return np.asarray(factors.solve(anchored))
 
     def best_response(self, mu: Array) -> Array:
         """m_i = α_ii μ̂_i + Σ_j α_ij μ_j: `[N, d]`."""

@@ -50,8 +50,9 @@ class Prediction:
         spectral_radius: ρ(W) of the graph.
         asymptotic_rate: slope of the log-error for a start in general position: log ρ (synchronous), ρ − 1 (Poisson).
         rate: slope of the slowest mode that this start lifts so far above the noise that a run can measure it (5 times,
-            for at least 3 units of time); where there is no such mode, `asymptotic_rate`. The two differ where the start is
-            orthogonal to the slowest mode, as it is when players start from their own data and α_ii is uniform.
+            for at least 3 units of time); where there is no such mode, `asymptotic_rate`. The two differ where the
+            start is orthogonal to the slowest mode, as it is when players start from their own data and α_ii is
+            uniform.
         floors: `[N]`, stationary root mean square of μ_i − μ*_i over time and statistics.
         noise_floor_rms: the same over all players.
         mode: the mode that `rate` belongs to, on which a run measures its own rate.
@@ -82,7 +83,8 @@ def predict(game: Game, schedule: Schedule = "synchronous", *, oracle: Oracle | 
     Returns:
         The prediction. A decreasing step has a floor of 0 and no rate; games without closed form have neither.
 
-    Source: Chazan & Miranker, *Chaotic relaxation*, 1969, for convergence; the covariances are derived in docs/theory.md.
+    Source: Chazan & Miranker, *Chaotic relaxation*, 1969, for convergence; the covariances are derived in
+    docs/theory.md.
     """
     rho = spectral_radius(game.graph)
     try:
@@ -114,15 +116,14 @@ def _covariance(oracle: Oracle, eta: Array, noise: Array, schedule: Schedule) ->
 
         step = np.diag(1 - eta) + eta[:, None] * w
         drive = eta[:, None] * (w * noise) @ w.T * eta
-        synchronous: Array = solve_discrete_lyapunov(step, drive)
-        return synchronous
+        return np.asarray(solve_discrete_lyapunov(step, drive), np.float64)
     if not (eta == 1).all():
         return None
     return _poisson(w, noise)
 
 
 def _poisson(w: Array, noise: Array) -> Array:
-    """S of `predict` between all players, from T = E yyᵀ and C = E eyᵀ with y = e + ε what was last published: `[N, N]`.
+    """S of `predict` between all players, from T = E yyᵀ and C = E eyᵀ y = e + ε as published: `[N, N]`.
 
     Off the diagonal 2C = WT + CWᵀ and 2S = WCᵀ + CWᵀ; on it C = S = T − V/n. The iteration for C halves its error.
     """
@@ -161,7 +162,9 @@ def _published(w: Array, noise: Array) -> Array:
     return solved
 
 
-def _modes(oracle: Oracle, eta: Array, covariance: Array | None, schedule: Schedule) -> tuple[float | None, Mode | None]:
+def _modes(
+    oracle: Oracle, eta: Array, covariance: Array | None, schedule: Schedule
+) -> tuple[float | None, Mode | None]:
     """Asymptotic slope, and the slowest mode that the start lifts above the noise."""
     if covariance is None and not (isinstance(oracle.listening, np.ndarray) and len(eta) <= _DENSE):
         return None, None

@@ -18,6 +18,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "count": np.dtype(np.int64),
     "real": np.dtype(np.float64),
 }
+_LARGEST = int(np.iinfo(np.int64).max)
 
 
 class SpaceError(ValueError):
@@ -70,7 +71,9 @@ class Variable:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(s) for s in self.shape))
         if self.kind not in get_args(Kind):
-            raise SpaceError(f"variable {self.name!r} has kind {self.kind!r}, expected one of {', '.join(get_args(Kind))}")
+            raise SpaceError(
+                f"variable {self.name!r} has kind {self.kind!r}, expected one of {', '.join(get_args(Kind))}"
+            )
         if any(s < 1 for s in self.shape):
             raise SpaceError(f"variable {self.name!r} has shape {self.shape}, expected positive sizes")
         if (self.kind == "categorical") != (self.categories is not None):
@@ -79,6 +82,9 @@ class Variable:
             raise SpaceError(f"variable {self.name!r} has {self.categories} categories, expected at least 1")
         if self.kind != "real" and (self.low is not None or self.high is not None):
             raise SpaceError(f"variable {self.name!r} is {self.kind}: `low` and `high` bound real variables only")
+        low, high = (-np.inf if self.low is None else self.low), (np.inf if self.high is None else self.high)
+        if not low < high:
+            raise SpaceError(f"variable {self.name!r} has bounds {self.low} and {self.high}, expected low < high")
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -104,9 +110,9 @@ class Variable:
         if array.size:
             self._check_range(array)
         checked = array.astype(self.dtype, copy=False)
-        if checked.flags.writeable:
-            checked = checked.copy() if checked is array else checked
-            checked.flags.writeable = False
+        if checked is array and not _immutable(array):
+            checked = array.copy()
+        checked.flags.writeable = False
         return checked
 
     def _check_range(self, array: NDArray[Any]) -> None:
@@ -116,11 +122,21 @@ class Variable:
             low, high = self.low, self.high
         else:
             low = 0
-            high = 1 if self.kind == "binary" else None if self.categories is None else self.categories - 1
+            high = {"binary": 1, "categorical": (self.categories or 1) - 1, "count": _LARGEST}[self.kind]
         if low is not None and not (low == 0 and array.dtype.kind in "bu") and array.min() < low:
             raise BatchError("range", f"variable {self.name!r} ({self.kind}) holds {array.min()}, below {low}")
         if high is not None and array.max() > high:
             raise BatchError("range", f"variable {self.name!r} ({self.kind}) holds {array.max()}, above {high}")
+
+
+def _immutable(array: NDArray[Any]) -> bool:
+    """Whether nobody can write to these values, through this array or one that it is a view of."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    return base is None
 
 
 @dataclass(frozen=True)
@@ -256,10 +272,12 @@ class Batch:
 
         Raises:
             BatchError: a variable of `space` is not here.
+            SpaceError: it is here, but with another kind, shape or range.
         """
-        if space is self.space:
+        if space is self.space or space == self.space:
             return self
-        missing = [n for n in space.names if n not in self.space]
+        shared = space.intersection(self.space)
+        missing = [n for n in space.names if shared is None or n not in shared]
         if missing:
             raise BatchError("space", f"missing variables {missing}")
         return self._derive(space, {n: self.arrays[n] for n in space.names})

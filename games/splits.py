@@ -1,32 +1,26 @@
-"""Who owns which rows: splits of a data set among players, and each player's holdout."""
+"""Who owns which rows, by index: the kinds of splits among players, and the rows that each holds out."""
 
 __all__ = [
-    "Shard",
+    "Rows",
     "SplitError",
     "class_counts",
     "holdout",
     "split_by_label",
-    "split_dataset",
     "split_dirichlet",
     "split_iid",
     "split_quantity",
 ]
 
-import inspect
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..topology.errors import name_some
-from ..topology.names import require_name
-from .datasets import Dataset
-from .space import Batch
 
-Rows = NDArray[np.int64]
+Rows = NDArray[np.int64]  # indices of rows, sorted
 
 _ATTEMPTS = 1000
 _MOST = 1e9  # concentration; far beyond it, sums overflow
@@ -37,74 +31,6 @@ class SplitError(ValueError):
 
     Not `DatasetError`: the rows themselves are fine.
     """
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One player's rows: `train` to learn from, `holdout` to judge by. No row is in both."""
-
-    train: Batch
-    holdout: Batch
-
-
-def split_dataset(
-    dataset: Dataset,
-    players: int,
-    rng: np.random.Generator,
-    *,
-    kind: str,
-    holdout_fraction: float = 0.2,
-    **options: Any,
-) -> list[Shard]:
-    """The data set split among the players, each part in turn split into training rows and a holdout.
-
-    Arguments:
-        dataset: the rows.
-        players: how many players.
-        rng: splits first, then draws the holdouts in the players' order, stratified by class where the data
-            set has a label.
-        kind: `label`, `dirichlet`, `quantity` or `iid`, for the functions below.
-        holdout_fraction: part of each player's rows that it does not learn from.
-        options: keyword arguments of the function for that kind.
-
-    Raises:
-        UnknownNameError: an unknown kind or option; the nearest is suggested.
-        SplitError: a missing option, a kind that needs labels that are not there, or see the function.
-
-    >>> from nashgossip.games.datasets import load_digits
-    >>> rng = np.random.default_rng(0)
-    >>> shards = split_dataset(load_digits(binarize=0.5), 10, rng, kind="label", classes_per_player=2)
-    >>> [np.unique(shard.train["label"]).tolist() for shard in shards[:3]], len(shards[0].holdout)
-    ([[0, 1], [1, 2], [2, 3]], 36)
-    """
-    kinds: dict[str, Callable[..., list[Rows]]] = {
-        "label": split_by_label,
-        "dirichlet": split_dirichlet,
-        "quantity": split_quantity,
-        "iid": split_iid,
-    }
-    split = kinds[require_name("split", kind, kinds)]
-    parameters = inspect.signature(split).parameters
-    known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
-    for option in options:
-        require_name(f"option of split {kind!r},", option, known)
-    for name in known:
-        if parameters[name].default is inspect.Parameter.empty and name not in options:
-            raise SplitError(f"split {kind!r} needs the option {name!r}")
-    labels = dataset.labels
-    if "labels" in parameters:
-        if labels is None:
-            raise SplitError(f"split {kind!r} needs labels, and data set {dataset.name!r} has none")
-        if "classes" in known:
-            options.setdefault("classes", dataset.classes)
-        parts = split(labels, players, rng, **options)
-    else:
-        parts = split(len(dataset), players, rng, **options)
-    shards = []
-    for rows in parts:
-        train, held = holdout(rows, holdout_fraction, rng, labels)
-        shards.append(Shard(dataset.batch.select(train), dataset.batch.select(held)))
-    return shards
 
 
 def split_by_label(
@@ -118,8 +44,8 @@ def split_by_label(
 ) -> list[Rows]:
     """Each player owns some classes; the rows of a class are dealt evenly to its owners.
 
-    Player i owns the classes i, i+1, …, i + `classes_per_player` - 1, modulo `classes`, or those of
-    `assignment[i]`. Rows of a class that nobody owns go to nobody: `class_counts` shows such classes.
+    Player i owns the classes i, i+1, …, i + `classes_per_player` - 1, modulo `classes`, or those of `assignment[i]`.
+    Rows of a class that nobody owns go to nobody: `class_counts` shows such classes.
 
     Arguments:
         labels: `[n]`, the class of each row, 0 … classes-1.
@@ -130,11 +56,11 @@ def split_by_label(
         assignment: instead of `classes_per_player`, each player's classes.
 
     Returns:
-        For each player the indices of its rows, sorted. No row has two owners.
+        For each player its rows. No row has two owners.
 
     Raises:
-        SplitError: more classes asked for than there are, a class with fewer rows than owners, an
-            assignment that does not fit, labels that are no classes.
+        SplitError: more classes asked for than there are, a class with fewer rows than owners, an assignment that does
+            not fit, labels that are no classes.
 
     >>> split_by_label([0, 0, 1, 1, 2, 2], 3, np.random.default_rng(0), classes_per_player=2)
     [array([0, 2]), array([3, 4]), array([1, 5])]
@@ -142,9 +68,8 @@ def split_by_label(
     labels = _check_labels(labels)
     _check_players(players)
     number = int(labels.max()) + 1
-    if classes is None:
-        classes = number
-    elif classes < number:
+    classes = number if classes is None else classes
+    if classes < number:
         raise SplitError(f"the labels hold class {number - 1}, expected 0 to {classes - 1}; correct classes")
     if assignment is None and classes_per_player is not None:
         if not 1 <= classes_per_player <= classes:
@@ -162,41 +87,35 @@ def split_by_label(
                 f" {name_some(owning)}; give it to fewer players"
             )
         if owning:
-            dealt = np.array_split(rng.permutation(rows), len(owning))
-            for player, some in zip(owning, dealt, strict=True):
+            for player, some in zip(owning, np.array_split(rng.permutation(rows), len(owning)), strict=True):
                 parts[player].append(some)
     return [np.sort(np.concatenate(part)) for part in parts]
 
 
 def split_dirichlet(
-    labels: ArrayLike,
-    players: int,
-    rng: np.random.Generator,
-    *,
-    concentration: float,
-    minimum: int = 1,
+    labels: ArrayLike, players: int, rng: np.random.Generator, *, concentration: float, minimum: int = 1
 ) -> list[Rows]:
     """Each class is shared out in proportions of its own, drawn from a symmetric Dirichlet law.
 
-    For each class c, p_c ~ Dirichlet(a, …, a) over the players, and the numbers of rows are
-    multinomial(n_c, p_c). Small `concentration` a leaves each class to few players, a large one approaches
-    iid. Drawn again, up to 1,000 times, until every player has `minimum` rows: the law given that they have.
+    For each class c, p_c ~ Dirichlet(a, …, a) over the players, and the numbers of rows are multinomial(n_c, p_c).
+    Small `concentration` a leaves each class to few players, a large one approaches iid. Drawn again, up to 1,000
+    times, until every player has `minimum` rows: the law given that they have.
 
     Arguments:
         labels: `[n]`, the class of each row, 0, 1, ….
         players: how many players.
         rng: draws the proportions, and shuffles the rows of each class.
         concentration: a, above 0.
-        minimum: rows that each player gets at least.
+        minimum: rows that each player gets at least; 0 allows players without rows.
 
     Returns:
-        For each player the indices of its rows, sorted. Every row has one owner.
+        For each player its rows. Every row has one owner.
 
     Raises:
-        SplitError: players stay below `minimum`, a `concentration` that is not above 0, too few rows.
+        SplitError: players stay below `minimum`, a `concentration` out of range, too few rows.
 
-    Source: T.-M. H. Hsu, H. Qi and M. Brown, Measuring the Effects of Non-Identical Data Distribution for
-    Federated Visual Classification, 2019.
+    Source: T.-M. H. Hsu, H. Qi and M. Brown, Measuring the Effects of Non-Identical Data Distribution for Federated
+    Visual Classification, 2019.
 
     >>> parts = split_dirichlet([0, 0, 0, 1, 1, 1], 2, np.random.default_rng(0), concentration=1.0)
     >>> sorted(np.concatenate(parts).tolist())
@@ -204,14 +123,7 @@ def split_dirichlet(
     """
     labels = _check_labels(labels)
     _check_share(len(labels), players, minimum)
-    _check_concentration(concentration)
-    _, sizes = np.unique(labels, return_counts=True)
-
-    def draw() -> NDArray[np.int64]:
-        shares = rng.dirichlet(np.full(players, concentration), size=len(sizes))
-        return rng.multinomial(sizes, shares)
-
-    counts = _until_enough(draw, minimum)
+    counts = _draw_counts(np.unique(labels, return_counts=True)[1], players, rng, concentration, minimum)
     order = rng.permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]  # by class, shuffled within
     owner = np.concatenate([np.repeat(np.arange(players), row) for row in counts])
@@ -229,10 +141,9 @@ def split_quantity(
 ) -> list[Rows]:
     """Players differ in how many rows they have, and in nothing else.
 
-    Either a power law: player i has a share proportional to (i+1)^-`exponent`, player 0 the largest,
-    rounded by largest remainders; 0 makes all equal. Or a Dirichlet law: shares p ~ Dirichlet(a, …, a) with
-    a = `concentration`, sizes multinomial(n, p), drawn again, up to 1,000 times, until every player has
-    `minimum` rows.
+    Either a power law: player i has a share proportional to (i+1)^-`exponent`, player 0 the largest, rounded by largest
+    remainders; 0 makes all equal. Or a Dirichlet law: shares p ~ Dirichlet(a, …, a) with a = `concentration`, sizes
+    multinomial(n, p), drawn again, up to 1,000 times, until every player has `minimum` rows.
 
     Arguments:
         n: number of rows.
@@ -240,17 +151,16 @@ def split_quantity(
         rng: draws shares, and which rows go to whom.
         exponent: at least 0.
         concentration: a, above 0.
-        minimum: rows that each player gets at least.
+        minimum: rows that each player gets at least; 0 allows players without rows.
 
     Returns:
-        For each player the indices of its rows, sorted. Every row has one owner.
+        For each player its rows. Every row has one owner.
 
     Raises:
-        SplitError: both or none of `exponent` and `concentration`, a value out of range, players that stay
-            below `minimum`.
+        SplitError: players stay below `minimum`, both or none of `exponent` and `concentration`, a value out of range.
 
-    Source: Q. Li, Y. Diao, Q. Chen and B. He, Federated Learning on Non-IID Data Silos: An Experimental
-    Study, 2022 (the Dirichlet law).
+    Source: Q. Li, Y. Diao, Q. Chen and B. He, Federated Learning on Non-IID Data Silos: An Experimental Study, 2022
+    (the Dirichlet law).
 
     >>> [len(part) for part in split_quantity(22, 3, np.random.default_rng(0), exponent=1.0)]
     [12, 6, 4]
@@ -261,11 +171,10 @@ def split_quantity(
             raise SplitError(f"exponent is {exponent!r}, expected a finite number, at least 0")
         shares = np.arange(1.0, players + 1) ** -exponent
         sizes = _largest_remainders(n * shares / shares.sum(), n, np.arange(players))
-        _check_enough(sizes, minimum, "lower exponent")
+        if sizes.min() < minimum:
+            raise _too_few(sizes, minimum, "lower exponent")
     elif concentration is not None and exponent is None:
-        _check_concentration(concentration)
-        alpha = np.full(players, concentration)
-        sizes = _until_enough(lambda: rng.multinomial(n, rng.dirichlet(alpha)), minimum)
+        sizes = _draw_counts(np.array([n]), players, rng, concentration, minimum)[0]
     else:
         raise SplitError("give exactly one of exponent and concentration")
     return [np.sort(part) for part in np.split(rng.permutation(n), np.cumsum(sizes)[:-1])]
@@ -280,8 +189,7 @@ def split_iid(n: int, players: int, rng: np.random.Generator) -> list[Rows]:
         rng: shuffles the rows.
 
     Returns:
-        For each player the indices of its rows, sorted. Every row has one owner, and sizes differ by at
-        most one.
+        For each player its rows. Every row has one owner, and sizes differ by at most one.
 
     Raises:
         SplitError: fewer rows than players.
@@ -298,8 +206,8 @@ def holdout(
 ) -> tuple[Rows, Rows]:
     """One player's rows in two: those to learn from, and those held out.
 
-    Of m rows, `fraction` · m are held out, rounded, and at least one when `fraction` > 0 and m > 1. With
-    labels each class is held out in proportion, and keeps a row to learn from.
+    Of m rows, `fraction` · m are held out, rounded, and at least one when `fraction` > 0 and m > 1. With labels each
+    class is held out in proportion, and keeps a row to learn from.
 
     Arguments:
         indices: `[m]`, the player's rows.
@@ -308,7 +216,7 @@ def holdout(
         labels: `[n]`, the class of every row of the data set, looked up at `indices`.
 
     Returns:
-        Indices to learn from and indices held out, both sorted.
+        The rows to learn from, and those held out.
 
     Raises:
         SplitError: a fraction outside [0, 1), or no row is left to learn from.
@@ -319,33 +227,26 @@ def holdout(
     if not 0 <= fraction < 1:
         raise SplitError(f"the fraction to hold out is {fraction!r}, expected at least 0 and less than 1")
     rows = np.asarray(indices, dtype=np.int64)
-    size = round(fraction * len(rows))
-    if fraction > 0 and len(rows) > 1:
-        size = max(size, 1)
+    size = max(round(fraction * len(rows)), int(fraction > 0 and len(rows) > 1))
     if size >= len(rows):
-        raise SplitError(
-            f"holding out {fraction} of {len(rows)} rows leaves none to learn from; hold out less"
-        )
+        raise SplitError(f"holding out {fraction} of {len(rows)} rows leaves none to learn from; hold out less")
     rows = rng.permutation(rows)
     strata = np.zeros(len(rows), dtype=np.int64) if labels is None else np.asarray(labels)[rows]
     _, stratum, counts = np.unique(strata, return_inverse=True, return_counts=True)
     ties = rng.permutation(len(counts))
     quota = np.minimum(_largest_remainders(size * counts / len(rows), size, ties), counts - 1)
-    order = np.argsort(stratum, kind="stable")
-    place = np.empty(len(rows), dtype=np.int64)  # of each row within its stratum
-    place[order] = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    held = place < quota[stratum]
+    held = np.zeros(len(rows), dtype=bool)
+    for k, few in enumerate(quota):
+        held[np.flatnonzero(stratum == k)[:few]] = True
     return np.sort(rows[~held]), np.sort(rows[held])
 
 
 def class_counts(labels: ArrayLike, parts: Sequence[Rows], classes: int | None = None) -> NDArray[np.int64]:
-    """`[players, classes]`, how many rows of each class each player owns.
-
-    A column of zeros is a class that nobody owns.
+    """`[players, classes]`, how many rows of each class each player owns; 0 in a column that nobody owns.
 
     Arguments:
         labels: `[n]`, the class of each row.
-        parts: for each player the indices of its rows.
+        parts: for each player its rows.
         classes: number of classes; None takes the largest label plus one.
 
     >>> class_counts([0, 0, 1, 2], [np.array([0]), np.array([1, 2])])
@@ -375,22 +276,24 @@ def _owners(assignment: Sequence[Sequence[int]], players: int, classes: int) -> 
     return owners
 
 
-def _until_enough(draw: Callable[[], NDArray[np.int64]], minimum: int) -> NDArray[np.int64]:
-    """Rows per player, last axis, drawn until each player has `minimum`."""
+def _draw_counts(
+    totals: NDArray[np.int64], players: int, rng: np.random.Generator, concentration: float, minimum: int
+) -> NDArray[np.int64]:
+    """`[len(totals), players]`, each total shared out by a Dirichlet law, drawn until all players have `minimum`."""
+    if not 0 < concentration <= _MOST:
+        raise SplitError(f"concentration is {concentration!r}, expected above 0, at most {_MOST:g}")
     for _ in range(_ATTEMPTS):
-        counts = draw()
-        sizes = counts.reshape(-1, counts.shape[-1]).sum(axis=0)
+        counts = rng.multinomial(totals, rng.dirichlet(np.full(players, concentration), size=len(totals)))
+        sizes = counts.sum(axis=0)
         if sizes.min() >= minimum:
             return counts
-    _check_enough(sizes, minimum, f"no draw of {_ATTEMPTS} did better: raise concentration")
-    return counts
+    raise _too_few(sizes, minimum, f"no draw of {_ATTEMPTS} did better: raise concentration")
 
 
-def _check_enough(sizes: NDArray[np.int64], minimum: int, remedy: str) -> None:
-    short = np.flatnonzero(sizes < minimum)
-    if len(short):
-        what = "no rows" if minimum <= 1 else f"fewer than {minimum} rows"
-        raise SplitError(f"players {name_some(short.tolist())} get {what}; {remedy}, or take fewer players")
+def _too_few(sizes: NDArray[np.int64], minimum: int, remedy: str) -> SplitError:
+    short = np.flatnonzero(sizes < minimum).tolist()
+    what = "no rows" if minimum <= 1 else f"fewer than {minimum} rows"
+    return SplitError(f"players {name_some(short)} get {what}; {remedy}, or take fewer players")
 
 
 def _largest_remainders(exact: NDArray[np.float64], total: int, ties: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -422,8 +325,3 @@ def _check_share(n: int, players: int, minimum: int) -> None:
             f"{n} rows are too few for {players} players with at least {max(minimum, 1)} each;"
             f" players {name_some(range(n // max(minimum, 1), players))} would go short"
         )
-
-
-def _check_concentration(concentration: float) -> None:
-    if not 0 < concentration <= _MOST:
-        raise SplitError(f"concentration is {concentration!r}, expected above 0, at most {_MOST:g}")

@@ -4,7 +4,6 @@ from .directory import RunDirectory as RunDirectory
 from .directory import RunDirectoryError as RunDirectoryError
 from .experiment import Experiment as Experiment
 from .experiment import ExperimentError as ExperimentError
-from .experiment import build_game as build_game
 from .experiment import experiment_names as experiment_names
 from .experiment import load_experiment as load_experiment
 from .monitor import Monitor as Monitor
@@ -19,3 +18,5 @@ from .playing import play as play
 from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
 from .rounds import rounds as rounds
+from .staging import build_game as build_game
+from .staging import build_graph as build_graph

@@ -3,6 +3,7 @@
 __all__ = ["StartError", "cluster"]
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Hashable, Iterator
@@ -142,7 +143,7 @@ def _ray(workers: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    ray.init(num_cpus=workers or len(os.sched_getaffinity(0)), log_to_driver=False, logging_level="warning")
+    ray.init(num_cpus=workers or len(os.sched_getaffinity(0)), log_to_driver=False, logging_level=logging.WARNING)
     try:
         yield
     finally:
@@ -152,7 +153,8 @@ def _ray(workers: int | None) -> Iterator[None]:
 @contextlib.contextmanager
 def _actors(built_from: list[Seat]) -> Iterator[dict[Hashable, Any]]:
     """One actor per seat, connected to its listeners and opened; all killed at the end of the block."""
-    share = min(1.0, ray.cluster_resources().get("CPU", 1.0) / len(built_from))
+    cpus = ray.cluster_resources().get("CPU", 1.0)  # type: ignore[no-untyped-call]
+    share = min(1.0, cpus / len(built_from))
     made = ray.remote(PlayerActor).options(num_cpus=_rounded(share), max_restarts=0)
     actors: dict[Hashable, Any] = {}
     try:
@@ -167,7 +169,8 @@ def _actors(built_from: list[Seat]) -> Iterator[dict[Hashable, Any]]:
             _results([a.open.remote() for a in actors.values()], limit)
         except GetTimeoutError:
             raise StartError(
-                f"{len(actors)} actors did not start within {limit:.0f} s; play fewer players, or give Ray more CPUs and memory"
+                f"{len(actors)} actors did not start within {limit:.0f} s; "
+                "play fewer players, or give Ray more CPUs and memory"
             ) from None
         except RayActorError as error:
             raise StartError(f"an actor died while starting: {error}") from None

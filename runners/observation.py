@@ -2,15 +2,15 @@
 
 __all__ = ["Engine", "Observation", "PlayerView"]
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import State
-from ..games import Batch, Game
+from ..games import Batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +65,10 @@ class Observation:
         return np.stack(means)
 
 
-class Engine(Protocol):
-    """The contract of engines: a function that plays a game and yields observations, the first before any move."""
+Engine: TypeAlias = Callable[..., Iterator[Observation]]
+"""The contract of engines.
 
-    def __call__(self, game: Game, *, seed: int, moves: int, measure: int, keep_states: bool, **options: Any) -> Iterator[Observation]:
-        """Plays until every player has made `moves` moves (on average, if it is asynchronous)."""
-        ...
+Called with the game and, by keyword, `seed`, `moves`, `measure`, `keep_states` and options of its own, an engine plays
+until every player has made `moves` moves (on average, if it is asynchronous). It yields observations, the first before any
+move.
+"""

@@ -54,7 +54,14 @@ def _deliver(moves: list[Move], players: dict[object, Player]) -> tuple[int, int
 
 
 def _observe(
-    players: dict[object, Player], number: int, began: float, traffic: tuple[int, int], measure: int, *, last: bool, keep_states: bool
+    players: dict[object, Player],
+    number: int,
+    began: float,
+    traffic: tuple[int, int],
+    measure: int,
+    *,
+    last: bool,
+    keep_states: bool,
 ) -> Observation:
     return Observation(
         time=float(number),

@@ -23,20 +23,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nashgossip.games import datasets
-from nashgossip.games.datasets import (
+import nashgossip.games.mnist_format as mnist_format
+from nashgossip.games import (
     Dataset,
     DatasetCorrupt,
     DatasetNotFound,
     DatasetOptionError,
+    Space,
+    Variable,
     load_dataset,
     load_digits,
     load_mnist_format,
     load_npz,
-    read_idx,
 )
-from nashgossip.games.space import Space, Variable
-from nashgossip.topology.names import UnknownNameError
+from nashgossip.games.idx import read_idx
+from nashgossip.topology import UnknownNameError
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -73,9 +74,9 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(variable, "127.0.0.1")
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
-    monkeypatch.setattr(datasets, "_SYSTEM", tmp_path / "system")
-    for name, published in datasets._PUBLISHED.items():
-        monkeypatch.setitem(datasets._PUBLISHED, name, replace(published, url="http://127.0.0.1:9/closed/"))
+    monkeypatch.setattr(mnist_format, "_SYSTEM", tmp_path / "system")
+    for name, published in mnist_format.PUBLISHED.items():
+        monkeypatch.setitem(mnist_format.PUBLISHED, name, replace(published, url="http://127.0.0.1:9/closed/"))
     return tmp_path
 
 
@@ -84,12 +85,10 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, dict[str, bytes]]
     """Makes these files the published ones of the data set of that name."""
 
     def make(name: str, files: dict[str, bytes]) -> None:
-        md5 = {
-            stem: hashlib.md5(gzip.compress(content, mtime=0)).hexdigest() for stem, content in files.items()
-        }
+        md5 = {stem: hashlib.md5(gzip.compress(content, mtime=0)).hexdigest() for stem, content in files.items()}
         labels = tuple(hashlib.md5(files[stem]).hexdigest() for stem in (TRAIN_LABELS, TEST_LABELS))
-        old = datasets._PUBLISHED[name]
-        monkeypatch.setitem(datasets._PUBLISHED, name, replace(old, md5=md5, labels_md5=labels))
+        old = mnist_format.PUBLISHED[name]
+        monkeypatch.setitem(mnist_format.PUBLISHED, name, replace(old, md5=md5, labels_md5=labels))
 
     return make
 
@@ -159,7 +158,7 @@ def test_binarize_outside_its_range(threshold: Any) -> None:
 
 def test_importing_is_light() -> None:
     check = (
-        "import sys, nashgossip.games.datasets, nashgossip.games.splits;"
+        "import sys, nashgossip.games.npz, nashgossip.games.shards;"
         "print([m for m in ('sklearn', 'pooch', 'requests', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
@@ -173,25 +172,20 @@ def test_load_dataset_by_name(places: Path) -> None:
     assert load_dataset("digits", binarize=0.5).batch == load_digits(binarize=0.5).batch
     root = write(places / "own", tiny())
     assert (
-        load_dataset("mnist", root=root, part="test").batch
-        == load_mnist_format("mnist", root=root, part="test").batch
+        load_dataset("mnist", root=root, part="test").batch == load_mnist_format("mnist", root=root, part="test").batch
     )
 
 
 def test_unknown_names_suggest_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown data set 'digit'; did you mean 'digits'\?"):
         load_dataset("digit")
-    with pytest.raises(
-        UnknownNameError, match="unknown data set in MNIST's format, 'mnits'; did you mean 'mnist'"
-    ):
+    with pytest.raises(UnknownNameError, match="unknown data set in MNIST's format, 'mnits'; did you mean 'mnist'"):
         load_mnist_format("mnits")
     with pytest.raises(
         UnknownNameError, match=r"unknown option of data set 'digits', 'binarise'; did you mean 'binarize'"
     ):
         load_dataset("digits", binarise=0.5)
-    with pytest.raises(
-        UnknownNameError, match="unknown option of data set 'mnist', 'rot'; did you mean 'root'"
-    ):
+    with pytest.raises(UnknownNameError, match="unknown option of data set 'mnist', 'rot'; did you mean 'root'"):
         load_dataset("mnist", rot="x")
     with pytest.raises(UnknownNameError, match="unknown part 'tests'; did you mean 'test'"):
         load_mnist_format("mnist", part="tests")  # type: ignore[arg-type]
@@ -205,9 +199,7 @@ def test_base_url_must_be_an_address() -> None:
 def test_a_label_must_be_a_scalar_category() -> None:
     batch = load_digits().batch
     for label in ("x", "digit"):
-        with pytest.raises(
-            DatasetOptionError, match=f"'{label}' cannot label data set 'd', expected a scalar"
-        ):
+        with pytest.raises(DatasetOptionError, match=f"'{label}' cannot label data set 'd', expected a scalar"):
             Dataset("d", batch, label)
     unlabelled = Dataset("d", batch)
     assert unlabelled.labels is None
@@ -260,9 +252,7 @@ def test_places_are_looked_at_in_order(
     assert len(load_mnist_format("mnist", part="test")) == 4
 
 
-def test_what_was_downloaded_must_have_the_published_checksum(
-    places: Path, publish: Callable[..., None]
-) -> None:
+def test_what_was_downloaded_must_have_the_published_checksum(places: Path, publish: Callable[..., None]) -> None:
     publish("mnist", tiny(0))
     write(places / "cache" / "nashgossip" / "mnist", tiny(1))
     with pytest.raises(DatasetNotFound, match=f"{TRAIN_IMAGES}.gz has not the published checksum"):
@@ -328,9 +318,7 @@ def test_download_with_a_wrong_checksum(
 ) -> None:
     publish("mnist", tiny(0))
     url = serve(write(places / "server", tiny(1)))
-    with pytest.raises(
-        DatasetCorrupt, match=rf"{TRAIN_IMAGES}.gz from {url} has another checksum than .* md5:"
-    ):
+    with pytest.raises(DatasetCorrupt, match=rf"{TRAIN_IMAGES}.gz from {url} has another checksum than .* md5:"):
         load_mnist_format("mnist", base_url=url)
     assert not list((places / "cache").rglob("*.*"))  # nothing stays behind
 
@@ -378,9 +366,7 @@ HEADER = bytes([0, 0, 8, 1, 0, 0, 0, 3])
     ],
 )
 @pytest.mark.parametrize("packed", [True, False])
-def test_damaged_idx_files_say_what_was_expected(
-    tmp_path: Path, content: bytes, message: str, packed: bool
-) -> None:
+def test_damaged_idx_files_say_what_was_expected(tmp_path: Path, content: bytes, message: str, packed: bool) -> None:
     path = tmp_path / "file"
     path.write_bytes(gzip.compress(content) if packed else content)
     with pytest.raises(DatasetCorrupt, match=message) as caught:
@@ -392,9 +378,7 @@ def flip(packed: bytes, at: int) -> bytes:
     return packed[:at] + bytes([packed[at] ^ 0xFF]) + packed[at + 1 :]
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda z: z[:-9], lambda z: z[:3], lambda z: flip(z, -6), lambda z: flip(z, 12)]
-)
+@pytest.mark.parametrize("damage", [lambda z: z[:-9], lambda z: z[:3], lambda z: flip(z, -6), lambda z: flip(z, 12)])
 def test_damaged_gzip_files(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     content = idx(np.random.default_rng(0).integers(0, 256, 5000, dtype=np.uint8))
     path = tmp_path / "file.gz"
@@ -453,17 +437,11 @@ def test_files_that_do_not_fit_together(places: Path) -> None:
 
     ok = np.zeros((6, 3, 4), np.uint8)
     load(images=ok)
-    with pytest.raises(
-        DatasetCorrupt, match=rf"{TRAIN_IMAGES}.gz holds 5 images and .*{TRAIN_LABELS}.gz 6 labels"
-    ):
+    with pytest.raises(DatasetCorrupt, match=rf"{TRAIN_IMAGES}.gz holds 5 images and .*{TRAIN_LABELS}.gz 6 labels"):
         load(images=ok[:5])
-    with pytest.raises(
-        DatasetCorrupt, match=f"{TRAIN_IMAGES}.gz holds 2 dimensions of type uint8, expected 3"
-    ):
+    with pytest.raises(DatasetCorrupt, match=f"{TRAIN_IMAGES}.gz holds 2 dimensions of type uint8, expected 3"):
         load(images=ok[0])
-    with pytest.raises(
-        DatasetCorrupt, match=f"{TRAIN_LABELS}.gz holds 3 dimensions of type uint8, expected 1"
-    ):
+    with pytest.raises(DatasetCorrupt, match=f"{TRAIN_LABELS}.gz holds 3 dimensions of type uint8, expected 1"):
         load(labels=ok)
     with pytest.raises(DatasetCorrupt, match=f"{TRAIN_LABELS}.gz holds label 10, expected 0 to 9"):
         load(labels=np.full(6, 10, np.uint8))
@@ -491,7 +469,7 @@ def test_real_mnist() -> None:
         hashlib.md5(gzip.decompress((REAL / f"{stem}.gz").read_bytes())).hexdigest()
         for stem in (TRAIN_LABELS, TEST_LABELS)
     )
-    assert digests == datasets._PUBLISHED["mnist"].labels_md5
+    assert digests == mnist_format.PUBLISHED["mnist"].labels_md5
     train = load_mnist_format("mnist", root=REAL, part="train", binarize=0.5)
     assert train.batch["x"].shape == (60000, 28, 28)
     assert np.bincount(train.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -574,9 +552,7 @@ def test_npz_arrays_that_are_no_variables(
 
 def test_npz_requests_that_are_wrong(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", label=np.array([0, 1]))
-    with pytest.raises(
-        UnknownNameError, match=r"unknown array in .*own.npz, 'labels'; did you mean 'label'\?"
-    ):
+    with pytest.raises(UnknownNameError, match=r"unknown array in .*own.npz, 'labels'; did you mean 'label'\?"):
         load_npz(tmp_path / "own.npz", "labels")
     with pytest.raises(DatasetNotFound, match="none.npz cannot be read: No such file"):
         load_npz(tmp_path / "none.npz")
@@ -591,9 +567,7 @@ def test_npz_requests_that_are_wrong(tmp_path: Path) -> None:
 
 def test_npz_that_promises_terabytes(tmp_path: Path) -> None:
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 50,)}
-    )
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 50,)})
     with zipfile.ZipFile(tmp_path / "big.npz", "w") as archive:
         archive.writestr("x.npy", header.getvalue() + b"abc")
     with pytest.raises(DatasetCorrupt, match="big.npz is no archive .* or is damaged"):

@@ -8,19 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nashgossip.games.datasets import Dataset, load_digits
-from nashgossip.games.space import Space, Variable
-from nashgossip.games.splits import (
+from nashgossip.games import (
+    Dataset,
+    Space,
     SplitError,
+    Variable,
     class_counts,
     holdout,
+    load_digits,
     split_by_label,
     split_dataset,
     split_dirichlet,
     split_iid,
     split_quantity,
 )
-from nashgossip.topology.names import UnknownNameError
+from nashgossip.topology import UnknownNameError
 
 Rng = np.random.Generator
 
@@ -144,9 +146,7 @@ def test_labels_must_be_classes(labels: Any) -> None:
         lambda: split_dirichlet(labels, 1, rng_of(), concentration=1.0),
         lambda: class_counts(labels, []),
     ):
-        with pytest.raises(
-            SplitError, match=r"labels came with shape .*, expected \[n\] of integers 0, 1, …"
-        ):
+        with pytest.raises(SplitError, match=r"labels came with shape .*, expected \[n\] of integers 0, 1, …"):
             split()
 
 
@@ -167,10 +167,7 @@ def test_dirichlet_shares_follow_the_law() -> None:
     labels = np.zeros(n, int)
     shares = (
         np.array(
-            [
-                [len(part) for part in split_dirichlet(labels, p, rng, concentration=a, minimum=0)]
-                for _ in range(draws)
-            ]
+            [[len(part) for part in split_dirichlet(labels, p, rng, concentration=a, minimum=0)] for _ in range(draws)]
         )
         / n
     )
@@ -217,18 +214,14 @@ def test_concentration_must_be_positive(a: float) -> None:
 
 
 def test_players_that_stay_empty_are_named() -> None:
-    message = (
-        r"players \d.* get no rows; no draw of 1000 did better: raise concentration, or take fewer players"
-    )
+    message = r"players \d.* get no rows; no draw of 1000 did better: raise concentration, or take fewer players"
     with pytest.raises(SplitError, match=message):
         split_dirichlet([0] * 20, 5, rng_of(), concentration=1e-6)
     with pytest.raises(SplitError, match=message):
         split_quantity(20, 5, rng_of(), concentration=1e-6)
     with pytest.raises(SplitError, match=r"players \d.* get fewer than 4 rows"):
         split_dirichlet([0] * 20, 5, rng_of(), concentration=1e-6, minimum=4)
-    with pytest.raises(
-        SplitError, match=r"players 2, 3, 4 get no rows; lower exponent, or take fewer players"
-    ):
+    with pytest.raises(SplitError, match=r"players 2, 3, 4 get no rows; lower exponent, or take fewer players"):
         split_quantity(20, 5, rng_of(), exponent=4.0)
 
 
@@ -265,9 +258,7 @@ def test_quantity_needs_exactly_one_law() -> None:
 @given(st.integers(1, 200), st.integers(1, 20), seeds)
 def test_iid_sizes_differ_by_at_most_one(n: int, players: int, seed: int) -> None:
     if n < players:
-        with pytest.raises(
-            SplitError, match=f"{n} rows are too few for {players} players with at least 1 each"
-        ):
+        with pytest.raises(SplitError, match=f"{n} rows are too few for {players} players with at least 1 each"):
             split_iid(n, players, rng_of(seed))
         return
     parts = split_iid(n, players, rng_of(seed))
@@ -342,9 +333,7 @@ def test_a_single_row_is_learned_from() -> None:
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
 def test_holdout_fraction_out_of_range(fraction: float) -> None:
-    with pytest.raises(
-        SplitError, match="the fraction to hold out is .*, expected at least 0 and less than 1"
-    ):
+    with pytest.raises(SplitError, match="the fraction to hold out is .*, expected at least 0 and less than 1"):
         holdout([0, 1], fraction, rng_of())
 
 
@@ -383,9 +372,7 @@ def test_split_dataset(kind: str) -> None:
 
 
 def test_the_holdout_fraction_leaves_the_owners_alone() -> None:
-    few, many = (
-        split_dataset(DIGITS, 5, rng_of(), kind="iid", holdout_fraction=fraction) for fraction in (0.0, 0.5)
-    )
+    few, many = (split_dataset(DIGITS, 5, rng_of(), kind="iid", holdout_fraction=fraction) for fraction in (0.0, 0.5))
     for a, b in zip(few, many, strict=True):
         assert len(a.holdout) == 0
         assert sorted(a.train["label"]) == sorted([*b.train["label"], *b.holdout["label"]])
@@ -402,12 +389,14 @@ def test_split_dataset_knows_all_classes_of_the_variable() -> None:
 def test_split_dataset_refuses() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown split 'labels'; did you mean 'label'\?"):
         split_dataset(DIGITS, 5, rng_of(), kind="labels")
-    with pytest.raises(
-        UnknownNameError, match=r"unknown option of split 'dirichlet', 'concentrate'; did you mean"
-    ):
+    with pytest.raises(UnknownNameError, match=r"unknown option of split 'dirichlet', 'concentrate'; did you mean"):
         split_dataset(DIGITS, 5, rng_of(), kind="dirichlet", concentrate=1.0)
     with pytest.raises(SplitError, match="split 'dirichlet' needs the option 'concentration'"):
         split_dataset(DIGITS, 5, rng_of(), kind="dirichlet")
+    with pytest.raises(SplitError, match="player 0: the fraction to hold out is 1.5"):
+        split_dataset(DIGITS, 5, rng_of(), kind="iid", holdout_fraction=1.5)
+    with pytest.raises(SplitError, match=r"player \d: holding out 0.2 of 0 rows leaves none to learn from"):
+        split_dataset(DIGITS, 5, rng_of(), kind="quantity", concentration=1e-6, minimum=0)
     unlabelled = Dataset("own", DIGITS.batch)
     with pytest.raises(SplitError, match="split 'label' needs labels, and data set 'own' has none"):
         split_dataset(unlabelled, 5, rng_of(), kind="label", classes_per_player=2)

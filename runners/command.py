@@ -1,0 +1,238 @@
+"""The command line: `nashgossip run`, `list`, `topology`."""
+
+__all__ = ["main"]
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ..agents import ModelError
+from ..games import Game, NoClosedFormError, Oracle, predict
+from ..topology import attach_alpha, effective_sources, influence, read_graph, spectral_radius, validate
+from .directory import RunDirectory
+from .experiment import Experiment, dump_experiment, experiment_names, load_experiment
+from .monitor import Record
+from .outcome import Outcome
+from .playing import ENGINES, play
+from .records import RecordWriter
+from .staging import build_game
+from .tables import NARROWEST, player_table, run_panel, topology_table
+
+_GRAPH_FILES = (".graphml", ".edgelist", ".edges", ".adjlist", ".gz")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A laboratory for networks of generative models that learn from each other's synthetic data.",
+)
+
+
+def main() -> None:
+    """Entry point. Exit status: 0 done, 1 the run failed, 2 the request was wrong."""
+    app()
+
+
+@app.command()
+def run(
+    experiment: Annotated[str, typer.Argument(help="Name of a built-in experiment, or a YAML file.")] = "digits",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes one key of the experiment.")
+    ] = None,
+    runner: Annotated[str | None, typer.Option(help=f"Engine: {', '.join(ENGINES)}.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory of the run; it must not exist yet.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as one JSON object, and nothing else.")
+    ] = False,
+) -> None:
+    """Play an experiment to the end and hold it against its prediction."""
+    with _stdout_reserved() as print_result:
+        console = _console()
+        with _wrong_request(console):
+            changes = [*(settings or [])]
+            changes += [f"play.runner={runner}"] if runner is not None else []
+            changes += [f"seed={seed}"] if seed is not None else []
+            plan = load_experiment(experiment, changes)
+            game = build_game(plan)
+            directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
+        outcome = _play(plan, game, directory, console)
+        from .pictures import draw_run  # matplotlib is slow to import, and only a finished run needs it
+
+        drawn = draw_run(outcome, directory.path)
+        directory.conclude(outcome)
+        if not as_json:
+            console.print(run_panel(outcome))
+            console.print(player_table(outcome))
+        console.print(f"written to [bold]{directory.path}[/]: records, summary.json, players.json", highlight=False)
+        for picture in drawn:
+            console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+        if as_json:
+            print_result(json.dumps(outcome.summary(), allow_nan=False))
+
+
+@app.command("list")
+def list_experiments() -> None:
+    """List the built-in experiments."""
+    for name, description in experiment_names().items():
+        typer.echo(f"{name:18s}{description}")
+
+
+@app.command()
+def topology(
+    source: Annotated[str, typer.Argument(help="A built-in experiment, a YAML file, or a graph file.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes one key of the experiment.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
+) -> None:
+    """Say what a graph alone decides: reach, influence, speed and noise floor."""
+    console = _console()
+    with _wrong_request(console):
+        if Path(source).suffix in _GRAPH_FILES:
+            graph, game = _weighted(read_graph(Path(source)), console), None
+        else:
+            plan = load_experiment(source, settings)
+            game = build_game(plan)
+            graph = game.graph
+        validate(graph)
+    figures = _topology_figures(graph, game)
+    if as_json:
+        typer.echo(json.dumps(figures, allow_nan=False))
+        return
+    output = Console(width=None if sys.stdout.isatty() else NARROWEST)
+    output.print(topology_table(graph))
+    for schedule, predicted in figures["predicted"].items():
+        floor = predicted["noise_floor_rms"]
+        shown = "" if floor is None else f", noise floor (RMS) {floor:.4g}"
+        slope = "unknown" if predicted["rate"] is None else f"{predicted['rate']:.4g}"
+        output.print(f"{schedule}: log-error per move {slope}{shown}", highlight=False)
+
+
+def _topology_figures(graph: Any, game: Game | None) -> dict[str, Any]:
+    import numpy as np
+
+    rho = spectral_radius(graph)
+    predicted: dict[str, Any] = {
+        "synchronous": {"rate": float(np.log(rho)) if rho > 0 else None, "noise_floor_rms": None},
+        "poisson": {"rate": rho - 1.0, "noise_floor_rms": None},
+    }
+    with contextlib.suppress(NoClosedFormError):
+        oracle = Oracle.of(game) if game is not None else None
+        for schedule in ("synchronous", "poisson") if game is not None and oracle is not None else ():
+            found = predict(game, schedule, oracle=oracle)  # type: ignore[arg-type]
+            predicted[schedule] = {"rate": found.asymptotic_rate, "noise_floor_rms": found.noise_floor_rms}
+    return {
+        "players": len(graph),
+        "edges": sum(i != j for i, j in graph.edges),
+        "spectral_radius": rho,
+        "effective_sources": dict(zip(map(str, graph), map(float, effective_sources(graph)), strict=True)),
+        "influence": influence(graph).tolist() if len(graph) <= 100 else None,
+        "predicted": predicted,
+    }
+
+
+def _weighted(graph: Any, console: Console) -> Any:
+    if any("alpha" in attributes for _, _, attributes in graph.edges(data=True)):
+        return graph
+    console.print("the file has no `alpha`: taking scheme uniform with self-weight 0.3", style="yellow")
+    return attach_alpha(graph, 0.3)
+
+
+def _play(plan: Experiment, game: Game, directory: RunDirectory, console: Console) -> Outcome:
+    directory.describe(dump_experiment(plan), game, plan.seed)
+    console.print(
+        f"{plan.name}: {len(game.players)} players on {plan.play.runner}; {plan.description}", highlight=False
+    )
+    try:
+        with RecordWriter(directory.records, game.players) as writer, _progress(plan.play.moves, console) as show:
+
+            def on_record(record: Record) -> None:
+                writer.write(record)
+                show(record)
+
+            return play(
+                game,
+                plan.play.runner,
+                seed=plan.seed,
+                moves=plan.play.moves,
+                measure=plan.play.measure,
+                on_record=on_record,
+                **_engine_options(plan),
+            )
+    except ModelError as error:
+        _fail(console, f"{error}; what was recorded until then is in {directory.path}", 1)
+    except KeyboardInterrupt:
+        _fail(console, f"interrupted; what was recorded until then is in {directory.path}", 130)
+    except Exception as error:
+        logging.getLogger(__name__).debug("the run failed", exc_info=True)
+        _fail(console, f"the run failed: {type(error).__name__}: {error}; records are in {directory.path}", 1)
+    raise AssertionError("unreachable")
+
+
+def _engine_options(plan: Experiment) -> dict[str, Any]:
+    settings = plan.play
+    if settings.runner == "rounds":
+        return {"every": int(settings.every or 1)}
+    return {"mode": settings.mode, "rate": settings.rate, "every": settings.every, "workers": settings.workers}
+
+
+@contextlib.contextmanager
+def _progress(moves: int, console: Console) -> Iterator[Callable[[Record], None]]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=False) as progress:
+        task = progress.add_task("starting", total=moves, figures="")
+
+        def show(record: Record) -> None:
+            seconds = max(record.seconds, 1e-9)
+            made = sum(p.moves for p in record.players)
+            gap = "–" if record.nash_gap is None else f"{record.nash_gap:.3g}"
+            figures = f"{made / seconds:6.0f} moves/s {record.messages / seconds:6.0f} messages/s  Nash gap {gap}"
+            progress.update(task, description="playing", completed=min(record.time, moves), figures=figures)
+
+        yield show
+
+
+@contextlib.contextmanager
+def _stdout_reserved() -> Iterator[Callable[[str], None]]:
+    """Sends what is printed in the block to standard error; only the function handed out writes to standard output."""
+    output = sys.stdout
+
+    def print_result(text: str) -> None:
+        print(text, file=output, flush=True)
+
+    with contextlib.redirect_stdout(sys.stderr):
+        yield print_result
+
+
+@contextlib.contextmanager
+def _wrong_request(console: Console) -> Iterator[None]:
+    """Every error of a request is a ValueError that says what to do; it ends with status 2."""
+    try:
+        yield
+    except ValueError as error:
+        _fail(console, str(error), 2)
+
+
+def _fail(console: Console, text: str, status: int) -> None:
+    console.print(f"error: {text}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(status)
+
+
+def _console() -> Console:
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=max(console.width, NARROWEST))

@@ -1,0 +1,108 @@
+"""A run directory: everything that tells what was played and what came of it, in open formats."""
+
+__all__ = ["RunDirectory", "RunDirectoryError"]
+
+import json
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..games import Game
+from ..topology import write_graph
+from .outcome import Outcome
+
+_PACKAGES = ("nashgossip", "numpy", "scipy", "networkx", "ray", "torch", "scikit-learn", "pyarrow")
+
+
+class RunDirectoryError(ValueError):
+    """The directory for a run cannot be used: it is there already, or cannot be made.
+
+    Not `ExperimentError`: the experiment is fine.
+    """
+
+
+class RunDirectory:
+    """`experiment.yaml`, `about.json`, `graph.graphml`, `records/`, and after the run `summary.json`, `players.json`.
+
+    Arguments:
+        path: a directory that does not exist yet.
+
+    Raises:
+        RunDirectoryError: it exists, or cannot be made. Nothing in it is touched.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.mkdir(parents=True, exist_ok=False)
+        except FileExistsError:
+            raise RunDirectoryError(f"{path} exists already; choose another --out, or move it away") from None
+        except OSError as error:
+            raise RunDirectoryError(f"{path} cannot be made: {error.strerror}; choose another --out") from None
+        self.path = path
+
+    @staticmethod
+    def fresh(name: str, parent: Path = Path("runs")) -> "RunDirectory":
+        """A new directory `runs/NAME-TIME`, with a number added if two runs start in one second."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        for attempt in range(100):
+            path = parent / (f"{name}-{stamp}" + (f"-{attempt}" if attempt else ""))
+            if not path.exists():
+                return RunDirectory(path)
+        raise RunDirectoryError(f"{parent} holds 100 runs of this second already; give --out")
+
+    @property
+    def records(self) -> Path:
+        """Where records go."""
+        return self.path / "records"
+
+    def describe(self, experiment: str, game: Game, seed: int) -> None:
+        """Writes what is about to be played: the experiment as YAML text, versions, seed and graph."""
+        (self.path / "experiment.yaml").write_text(experiment, encoding="utf-8")
+        self._json(
+            "about.json",
+            {
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seed": seed,
+                "command": sys.argv,
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                "versions": {name: _version(name) for name in _PACKAGES},
+            },
+        )
+        write_graph(game.graph, self.path / "graph.graphml")
+
+    def conclude(self, outcome: Outcome) -> None:
+        """Writes what came of it."""
+        self._json("summary.json", outcome.summary())
+        players = [
+            {
+                "player": str(p.player),
+                "moves": p.moves,
+                "regret": p.regret,
+                "error": p.error,
+                "floor": p.floor,
+                "held_out": p.held_out,
+                "own_classes": p.own_classes,
+                "generates": p.generates,
+                "mixture": None if p.mixture is None else p.mixture.tolist(),
+                "predicted_mixture": None if p.predicted_mixture is None else p.predicted_mixture.tolist(),
+                "total_variation": p.total_variation,
+                "rejected": dict(p.rejected),
+                "staleness": p.staleness,
+            }
+            for p in outcome.players
+        ]
+        self._json("players.json", players)
+
+    def _json(self, name: str, value: Any) -> None:
+        (self.path / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,175 @@
+"""How a run ended: the summary, one line per player, and what they generated before and after."""
+
+__all__ = ["CAN_GENERATE", "Outcome", "PlayerOutcome", "conclude"]
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..agents import State
+from ..games import Batch, Game, Prediction, class_histogram, label_of, predicted_mixtures, total_variation
+from .monitor import Monitor, Record
+from .observation import Observation
+
+_WITHIN = 1.3
+CAN_GENERATE = 0.005
+"""Share from which on a class counts as one that a player can generate."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlayerOutcome:
+    """One player at the end of a run; None where a figure does not apply.
+
+    Arguments:
+        player: its name.
+        moves: moves made.
+        regret: in nats, mean over the last quarter of the run.
+        error: root mean square of μ − μ*, over the last quarter of the run and the statistics.
+        floor: the predicted noise floor of `error`.
+        held_out: mean log-density of its holdout, in nats a row.
+        mixture: class shares measured on what it generates, `[k]`.
+        predicted_mixture: class shares predicted from its row of the influence matrix, `[k]`.
+        own_classes: classes in its private data.
+        rejected: messages refused, by reason.
+        staleness: mean age of the letters it holds, in its moves.
+    """
+
+    player: Hashable
+    moves: int
+    regret: float | None
+    error: float | None
+    floor: float | None
+    held_out: float | None
+    mixture: NDArray[np.float64] | None
+    predicted_mixture: NDArray[np.float64] | None
+    own_classes: list[int]
+    rejected: Mapping[str, int]
+    staleness: float
+
+    @property
+    def total_variation(self) -> float | None:
+        """Distance of the measured mixture from the predicted one."""
+        if self.mixture is None or self.predicted_mixture is None:
+            return None
+        return total_variation(self.mixture, self.predicted_mixture)
+
+    @property
+    def generates(self) -> list[int]:
+        """Classes that make up at least 0.5 % of what it generates."""
+        return [] if self.mixture is None else [int(c) for c in np.flatnonzero(self.mixture >= CAN_GENERATE)]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a run leaves.
+
+    Arguments:
+        runner: the engine.
+        seed: of all random streams.
+        outcome: `converged`: the error of the last quarter is at most 1.3 times the predicted noise floor;
+            `budget reached`: it is not, or no floor is known.
+        nash_gap: mean over the last quarter of the largest and of the mean regret, in nats.
+        equilibrium_error: root mean square over the last quarter: of the worst player, and of all.
+        prediction: what theory said.
+        rate: measured slope of the log-error per move.
+        players: in the order of the graph.
+        trace: thinned records.
+        before: rows generated before the first move, if measured.
+        after: rows generated after the last, if measured.
+        states: the players' states, if asked for.
+    """
+
+    runner: str
+    seed: int
+    outcome: str
+    nash_gap: Mapping[str, float | None]
+    equilibrium_error: Mapping[str, float | None]
+    prediction: Prediction
+    rate: float | None
+    players: list[PlayerOutcome]
+    trace: list[Record]
+    before: Mapping[Hashable, Batch | None]
+    after: Mapping[Hashable, Batch | None]
+    states: Mapping[Hashable, State]
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of the run, for JSON; null where one does not apply or is not finite."""
+        last = self.trace[-1]
+        figures = {
+            "runner": self.runner,
+            "players": len(self.players),
+            "moves": sum(p.moves for p in self.players),
+            "messages": last.messages,
+            "bytes": last.bytes,
+            "seconds": round(last.seconds, 3),
+            "seed": self.seed,
+            "outcome": self.outcome,
+            "nash_gap": dict(self.nash_gap),
+            "equilibrium_error": dict(self.equilibrium_error),
+            "predicted": {
+                "spectral_radius": self.prediction.spectral_radius,
+                "rate": self.prediction.rate,
+                "noise_floor_rms": self.prediction.noise_floor_rms,
+            },
+            "measured": {"rate": self.rate},
+        }
+        cleaned: dict[str, Any] = _finite(figures)
+        return cleaned
+
+
+def conclude(runner: str, seed: int, game: Game, monitor: Monitor, first: Observation, last: Observation) -> Outcome:
+    """The outcome of a run from its monitor and its first and last observations."""
+    errors, regrets = monitor.errors(), monitor.regrets()
+    floor = monitor.prediction.noise_floor_rms
+    rms = None if errors is None else float(np.sqrt((errors**2).mean()))
+    converged = rms is not None and floor is not None and rms <= _WITHIN * floor
+    return Outcome(
+        runner=runner,
+        seed=seed,
+        outcome="converged" if converged else "budget reached",
+        nash_gap={"max": monitor.nash_gap(), "mean": None if regrets is None else float(regrets.mean())},
+        equilibrium_error={"max": None if errors is None else float(errors.max()), "rms": rms},
+        prediction=monitor.prediction,
+        rate=monitor.rate(),
+        players=_players(game, monitor, last),
+        trace=monitor.trace,
+        before=first.samples,
+        after=last.samples,
+        states=last.states,
+    )
+
+
+def _players(game: Game, monitor: Monitor, last: Observation) -> list[PlayerOutcome]:
+    errors, regrets, floors = monitor.errors(), monitor.regrets(), monitor.prediction.floors
+    labels = {label_of(game.space(player)) for player in game.players}
+    label = labels.pop() if len(labels) == 1 else None
+    predicted = None if label is None else predicted_mixtures(game, label)
+    players = []
+    for i, (name, view) in enumerate(zip(game.players, last.players, strict=True)):
+        made, data = last.samples.get(name), game.specs[name].data
+        players.append(
+            PlayerOutcome(
+                player=name,
+                moves=view.moves,
+                regret=None if regrets is None else float(regrets[i]),
+                error=None if errors is None else float(errors[i]),
+                floor=None if floors is None else float(floors[i]),
+                held_out=last.held_out.get(name),
+                mixture=None if label is None or not made else class_histogram(made, label),
+                predicted_mixture=None if predicted is None else predicted[i],
+                own_classes=[] if label is None or not data else [int(c) for c in np.unique(data[label])],
+                rejected=view.rejected,
+                staleness=view.staleness,
+            )
+        )
+    return players
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

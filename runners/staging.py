@@ -1,0 +1,130 @@
+"""From an experiment to the game that it describes: graph, α, data and its split, models."""
+
+__all__ = ["build_game", "build_graph"]
+
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from ..games import (
+    Batch,
+    ExponentialFamily,
+    Game,
+    PlayerSpec,
+    Shard,
+    StepSize,
+    family_for,
+    load_dataset,
+    load_npz,
+    split_dataset,
+    synthetic_data,
+    synthetic_family,
+)
+from ..topology import attach_alpha, generate_graph, read_graph
+from .experiment import AlphaSection, Experiment, ExperimentError, TopologySection
+
+_DATA, _SPLIT = 1001, 1002
+
+
+def build_game(experiment: Experiment) -> Game:
+    """The game of an experiment.
+
+    Random numbers for data and split are spawned from the experiment's seed, apart from those of play.
+
+    Raises:
+        ValueError: one of the errors of `topology` and `games`, which say what is wrong.
+    """
+    graph = _bare_graph(experiment.topology)
+    family, shards = _private_data(experiment, len(graph))
+    sizes = {player: len(shard.train) for player, shard in zip(graph, shards, strict=True)}
+    weighted = _with_alpha(graph, experiment.alpha, sizes)
+    model = experiment.model
+    step = StepSize(model.step.size, model.step.horizon)
+    specs = {
+        player: PlayerSpec(
+            family=family,
+            data=shard.train,
+            holdout=shard.holdout,
+            smoothing=model.smoothing,
+            step=step,
+            start=model.start,
+            samples=experiment.play.samples,
+        )
+        for player, shard in zip(weighted, shards, strict=True)
+    }
+    return Game(weighted, specs)
+
+
+def build_graph(experiment: Experiment) -> "nx.DiGraph[Any]":
+    """The graph of an experiment with α; the data are loaded only where the scheme goes by their size."""
+    if experiment.alpha.scheme == "size":
+        return build_game(experiment).graph
+    return _with_alpha(_bare_graph(experiment.topology), experiment.alpha, {})
+
+
+def _bare_graph(section: TopologySection) -> Any:
+    if section.file is not None:
+        return read_graph(section.file, directed=section.directed)
+    return generate_graph(section.generator or "", seed=section.seed, **section.arguments)
+
+
+def _with_alpha(graph: Any, section: AlphaSection, sizes: dict[Any, int]) -> "nx.DiGraph[Any]":
+    by_name = {str(player): player for player in graph}
+    self_weight: Any = section.self_weight
+    if isinstance(self_weight, dict):
+        default = self_weight.get("default")
+        named = {_player(by_name, k, "alpha.self_weight"): v for k, v in self_weight.items() if k != "default"}
+        self_weight = {player: named.get(player, default) for player in graph}
+        lacking = [str(player) for player, weight in self_weight.items() if weight is None]
+        if lacking:
+            raise ExperimentError(f"alpha.self_weight lacks player {', '.join(lacking[:10])}; add them, or a `default`")
+    explicit = None
+    if section.edges is not None:
+        explicit = {
+            (_player(by_name, sender, "alpha.edges"), _player(by_name, listener, "alpha.edges")): alpha
+            for sender, listener, alpha in section.edges
+        }
+    return attach_alpha(
+        graph, self_weight, section.scheme, sizes=sizes if section.scheme == "size" else None, alpha=explicit
+    )
+
+
+def _player(by_name: dict[str, Any], name: str, key: str) -> Any:
+    if name not in by_name:
+        known = list(by_name)
+        shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+        raise ExperimentError(f"{key} names player {name!r}; the players are {shown}")
+    return by_name[name]
+
+
+def _private_data(experiment: Experiment, players: int) -> tuple[ExponentialFamily, list[Shard]]:
+    section, model = experiment.data, experiment.model
+    data_seed, split_seed = (np.random.SeedSequence(experiment.seed, spawn_key=(k,)) for k in (_DATA, _SPLIT))
+    if section.source == "synthetic":
+        family = synthetic_family(model.family, model.dimension, classes=model.classes)
+        rng = np.random.default_rng(data_seed)
+        batches = synthetic_data(family, players, section.rows, rng, spread=section.spread)
+        return family, [_cut(batch, section.holdout) for batch in batches]
+    if section.source == "npz":
+        if section.file is None:
+            raise ExperimentError("data.source is npz: give data.file, the path of the file")
+        dataset = load_npz(section.file, label=section.label)
+    else:
+        dataset = load_dataset(section.source, **section.options)
+    family = family_for(model.family, dataset.batch.space, label=dataset.label, **model.options)
+    shards = split_dataset(
+        dataset,
+        players,
+        np.random.default_rng(split_seed),
+        kind=section.split.kind,
+        holdout_fraction=section.holdout,
+        **section.split.options,
+    )
+    return family, shards
+
+
+def _cut(batch: Batch, fraction: float) -> Shard:
+    """Independent rows need no shuffling: the last ones are held out."""
+    kept = max(1, round(len(batch) * (1 - fraction)))
+    return Shard(batch.select(slice(0, kept)), batch.select(slice(kept, None)))

@@ -1,0 +1,126 @@
+"""What a run and a graph look like in a terminal."""
+
+__all__ = ["NARROWEST", "player_table", "run_panel", "topology_table"]
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.panel import Panel
+from rich.table import Table
+
+from ..topology import effective_sources, self_weights, spectral_radius
+from .outcome import Outcome, PlayerOutcome
+
+NARROWEST = 118
+"""Columns that the widest table needs, ten classes included."""
+
+_SHOWN = 40
+_CLASSES_SHOWN = 12
+
+
+def player_table(outcome: Outcome) -> Table:
+    """One line per player: regret, error against the floor, and the measured against the predicted mixture."""
+    classes = _classes(outcome.players)
+    table = Table(box=None, header_style="bold underline", pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("player", no_wrap=True)
+    table.add_column("regret", justify="right", no_wrap=True)
+    table.add_column("err÷floor", justify="right", no_wrap=True)
+    if outcome.players[0].held_out is not None:
+        table.add_column("held-out", justify="right", no_wrap=True)
+    if classes:
+        table.add_column("owns", no_wrap=True)
+        table.add_column("generates", no_wrap=True)
+        table.add_column("TV", justify="right", no_wrap=True)
+        for c in classes:
+            table.add_column(f"{c}", justify="right", no_wrap=True)
+    for player in outcome.players[:_SHOWN]:
+        table.add_row(*_cells(player, classes, held_out=outcome.players[0].held_out is not None))
+    if len(outcome.players) > _SHOWN:
+        table.caption = f"{len(outcome.players) - _SHOWN} more players in players.json"
+    elif classes:
+        table.caption = (
+            "regret in nats; err÷floor: RMS error over the last quarter against the predicted noise floor;\n"
+            "TV: total variation; 0, 1, …: share of each class in per cent, measured·predicted (its row of B)"
+        )
+    return table
+
+
+def run_panel(outcome: Outcome) -> Panel:
+    """The run in a few lines: what was predicted and what came."""
+    s = outcome.summary()
+    predicted, error, gap = s["predicted"], s["equilibrium_error"], s["nash_gap"]
+    seconds = max(s["seconds"], 1e-9)
+    lines = [
+        f"{s['players']} players on {s['runner']}, seed {s['seed']}: {s['moves']} moves, {s['messages']} messages, "
+        f"{s['bytes'] / 1e6:.1f} MB in {s['seconds']:.1f} s "
+        f"({s['moves'] / seconds:.0f} moves/s, {s['messages'] / seconds:.0f} messages/s)",
+        f"RMS error to the equilibrium {_number(error['rms'])}, "
+        f"predicted noise floor {_number(predicted['noise_floor_rms'])}; "
+        f"Nash gap {_number(gap['max'])}, mean regret {_number(gap['mean'])} nats",
+        f"log-error per move: measured {_number(s['measured']['rate'])}, predicted {_number(predicted['rate'])}; "
+        f"spectral radius {_number(predicted['spectral_radius'])}",
+    ]
+    if predicted["rate"] is not None and outcome.prediction.mode is None:
+        lines[-1] += " (the start lifts no mode far enough above the noise to measure)"
+    rejected = sum(sum(p.rejected.values()) for p in outcome.players)
+    if rejected:
+        lines.append(f"{rejected} messages were rejected; players.json names the reasons")
+    return Panel("\n".join(lines), title=outcome.outcome, title_align="left")
+
+
+def topology_table(graph: Any) -> Table:
+    """One line per player of a weighted graph: self-weight, neighbours, effective number of sources."""
+    table = Table(
+        title=f"{len(graph)} players, {sum(i != j for i, j in graph.edges)} edges, "
+        f"spectral radius {spectral_radius(graph):.6g}",
+        title_justify="left",
+        header_style="bold",
+    )
+    for name in ("player", "self-weight", "listens to", "heard by", "effective sources"):
+        table.add_column(name, justify="left" if name == "player" else "right")
+    weights, sources = self_weights(graph), effective_sources(graph)
+    for player, weight, effective in list(zip(graph, weights, sources, strict=True))[:_SHOWN]:
+        heard, listeners = ([j for j in side if j != player] for side in (graph.pred[player], graph.succ[player]))
+        table.add_row(str(player), f"{weight:.3g}", str(len(heard)), str(len(listeners)), f"{effective:.2f}")
+    if len(graph) > _SHOWN:
+        table.caption = f"{len(graph) - _SHOWN} more players"
+    return table
+
+
+def _classes(players: Sequence[PlayerOutcome]) -> list[int]:
+    mixture = players[0].mixture
+    if mixture is None or len(mixture) > _CLASSES_SHOWN:
+        return []
+    return list(range(len(mixture)))
+
+
+def _cells(player: PlayerOutcome, classes: list[int], *, held_out: bool) -> list[str]:
+    ratio = player.error / player.floor if player.error is not None and player.floor else None
+    cells = [str(player.player), _number(player.regret), _number(ratio)]
+    if held_out:
+        cells.append(_number(player.held_out))
+    if classes:
+        cells += [_ranges(player.own_classes), _ranges(player.generates), _number(player.total_variation)]
+        measured, predicted = (_percent(m, len(classes)) for m in (player.mixture, player.predicted_mixture))
+        cells += [f"{m}·{p}" for m, p in zip(measured, predicted, strict=True)]
+    return cells
+
+
+def _percent(mixture: Any, classes: int) -> list[str]:
+    return ["–"] * classes if mixture is None else [str(round(100 * share)) for share in np.asarray(mixture)]
+
+
+def _ranges(classes: list[int]) -> str:
+    """`[0, 1, 2, 5]` as `0-2,5`."""
+    runs: list[list[int]] = []
+    for c in classes:
+        if runs and c == runs[-1][1] + 1:
+            runs[-1][1] = c
+        else:
+            runs.append([c, c])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"

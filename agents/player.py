@@ -5,7 +5,7 @@ __all__ = ["ModelError", "Move", "Neighbour", "Player"]
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, cast, final
 
 from ..games import Batch, BatchError, Space
 from .mailbox import Letter, Mailbox
@@ -84,6 +84,7 @@ class Player:
         self.model = model
         self.mailbox = Mailbox(neighbours)
         self.moves = 0
+        self._has_mean = isinstance(model, HasMeanParameters)
         self.rejected: Counter[str] = Counter()
         self._own = [Source(data, self_weight, own=True)] if data is not None and self_weight > 0 else []
         self._data = data
@@ -159,7 +160,7 @@ class Player:
     @property
     def mean_parameters(self) -> Any:
         """Mean parameters of the model, `[size]`, or None for a model that has none: for the laboratory only."""
-        return self.model.mean_parameters if isinstance(self.model, HasMeanParameters) else None
+        return cast("HasMeanParameters", self.model).mean_parameters if self._has_mean else None
 
     def pause(self, rate: float) -> float:
         """Waiting time to the next tick of a Poisson clock of the given rate, from the player's own stream."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .discrete import Categorical, draw_categories
 from .family import Array, ExponentialFamily, xlogy
-from .space import Batch, Space
+from .space import Batch, Space, Variable
 
 
 @final
@@ -25,6 +25,7 @@ class Product(ExponentialFamily):
     def __init__(self, blocks: Sequence[ExponentialFamily]) -> None:
         self.name = "product"
         self.blocks = tuple(blocks)
+        self.parameters = tuple((block.name, block.parameters) for block in self.blocks)
         self.space = Space(tuple(v for block in self.blocks for v in block.space))
         self.size = sum(block.size for block in self.blocks)
         self.reference = np.concatenate([block.reference for block in self.blocks])
@@ -91,11 +92,12 @@ class ClassConditional(ExponentialFamily):
     650
     """
 
-    def __init__(self, classes: int, family: ExponentialFamily, *, label: str = "label") -> None:
+    def __init__(self, classes: int, family: ExponentialFamily, *, label: str | Variable = "label") -> None:
         self.name = f"class-conditional-{family.name}"
         self.family = family
-        self.label = label
+        self.parameters = (family.name, family.parameters)
         self._label = Categorical(classes, variable=label)
+        self.label = self._label.space.names[0]
         self.space = Space((*self._label.space, *family.space))
         self._k = classes
         self.size = classes * (1 + family.size)

@@ -7,8 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from .family import Array, ExponentialFamily, xlogy
-from .space import Batch, Space, Variable
+from .family import Array, ExponentialFamily, as_variable, xlogy
+from .space import Batch, Space, SpaceError, Variable
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:
@@ -30,12 +30,12 @@ class Bernoulli(ExponentialFamily):
     array([0., 0.])
     """
 
-    def __init__(self, shape: tuple[int, ...] = (), *, variable: str = "x") -> None:
+    def __init__(self, shape: tuple[int, ...] = (), *, variable: str | Variable = "x") -> None:
         self.name = "bernoulli"
-        self.space = Space((Variable(variable, "binary", shape),))
-        self.size = int(np.prod(shape, dtype=int))
+        self._variable = as_variable(variable, "binary", shape)
+        self.space = Space((self._variable,))
+        self.size = int(np.prod(self._variable.shape, dtype=int))
         self.reference = np.full(self.size, 0.5)
-        self._variable = self.space[variable]
 
     def statistics(self, batch: Batch) -> Array:
         return _flat(batch[self._variable.name]).astype(np.float64)
@@ -94,12 +94,15 @@ class Categorical(ExponentialFamily):
     array([0.25, 0.25, 0.25, 0.25])
     """
 
-    def __init__(self, categories: int, *, variable: str = "x") -> None:
+    def __init__(self, categories: int, *, variable: str | Variable = "x") -> None:
         self.name = "categorical"
-        self.space = Space((Variable(variable, "categorical", categories=categories),))
+        found = as_variable(variable, "categorical", categories=categories)
+        if found.shape or found.categories != categories:
+            raise SpaceError(f"a categorical family needs one value of {categories} categories, got {found}")
+        self.space = Space((found,))
         self.size = categories
         self.reference = np.full(categories, 1.0 / categories)
-        self._variable = variable
+        self._variable = found.name
 
     def statistics(self, batch: Batch) -> Array:
         return np.asarray(batch[self._variable][:, None] == np.arange(self.size), np.float64)
@@ -135,7 +138,7 @@ class Categorical(ExponentialFamily):
         return mu[..., None] * np.eye(self.size) - mu[..., :, None] * mu[..., None, :]
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
-        return np.asarray((mu > 0).all(axis=-1))
+        return np.asarray((mu > 0).all(axis=-1) & (np.abs(mu.sum(axis=-1) - 1) < 1e-6))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         return {self._variable: draw_categories(mu, rng)}
@@ -150,12 +153,12 @@ class Categorical(ExponentialFamily):
 class Poisson(ExponentialFamily):
     """Independent counts: φ(x) = x, μ = E x, θ = log μ, A(θ) = Σ e^θ, h(x) = 1/Π x!."""
 
-    def __init__(self, shape: tuple[int, ...] = (), *, variable: str = "x") -> None:
+    def __init__(self, shape: tuple[int, ...] = (), *, variable: str | Variable = "x") -> None:
         self.name = "poisson"
-        self.space = Space((Variable(variable, "count", shape),))
-        self.size = int(np.prod(shape, dtype=int))
+        self._variable = as_variable(variable, "count", shape)
+        self.space = Space((self._variable,))
+        self.size = int(np.prod(self._variable.shape, dtype=int))
         self.reference = np.ones(self.size)
-        self._variable = self.space[variable]
 
     def statistics(self, batch: Batch) -> Array:
         return _flat(batch[self._variable.name]).astype(np.float64)
@@ -196,7 +199,7 @@ class Poisson(ExponentialFamily):
         return mu[..., None] * np.eye(self.size)
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
-        return np.asarray((mu > 0).all(axis=-1))
+        return np.asarray(((mu > 0) & np.isfinite(mu)).all(axis=-1))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         return {self._variable.name: rng.poisson(mu).reshape(len(mu), *self._variable.shape)}

@@ -13,13 +13,13 @@ from .gaussian import Exponential, Gaussian, GaussianDiagonal, GaussianFull
 from .space import Kind, Space, SpaceError, Variable
 
 _SIMPLE: Mapping[str, tuple[Kind, Callable[..., ExponentialFamily]]] = {
-    "bernoulli": ("binary", lambda v, **o: Bernoulli(v.shape, variable=v.name, **o)),
-    "categorical": ("categorical", lambda v, **o: Categorical(v.categories, variable=v.name, **o)),
-    "exponential": ("real", lambda v, **o: Exponential(v.shape, variable=v.name, **o)),
-    "gaussian": ("real", lambda v, **o: Gaussian(v.shape, variable=v.name, **o)),
-    "gaussian-diagonal": ("real", lambda v, **o: GaussianDiagonal(v.shape, variable=v.name, **o)),
-    "gaussian-full": ("real", lambda v, **o: GaussianFull(_length(v), variable=v.name, **o)),
-    "poisson": ("count", lambda v, **o: Poisson(v.shape, variable=v.name, **o)),
+    "bernoulli": ("binary", lambda v: Bernoulli(variable=v)),
+    "categorical": ("categorical", lambda v: Categorical(v.categories, variable=v)),
+    "exponential": ("real", lambda v: Exponential(variable=v)),
+    "gaussian": ("real", lambda v, variance=1.0: Gaussian(variable=v, variance=variance)),
+    "gaussian-diagonal": ("real", lambda v: GaussianDiagonal(variable=v)),
+    "gaussian-full": ("real", lambda v: GaussianFull(_length(v), variable=v)),
+    "poisson": ("count", lambda v: Poisson(variable=v)),
 }
 _DEFAULT: Mapping[Kind, str] = {
     "binary": "bernoulli",
@@ -46,7 +46,7 @@ def family_for(name: str, space: Space, *, label: str | None = None, **options: 
         options: what the family itself takes (`variance` of the Gaussian).
 
     Raises:
-        UnknownNameError: no family has this name.
+        UnknownNameError: no family has this name, or it has no such option.
         SpaceError: the variables do not suit the family.
 
     >>> from nashgossip.games import Space, Variable
@@ -58,7 +58,10 @@ def family_for(name: str, space: Space, *, label: str | None = None, **options: 
         classes = _label_variable(space, label)
         inner = _without(space, classes)
         family = family_for(name.removeprefix(_CONDITIONAL), inner, **options)
-        return ClassConditional(classes.categories or 1, family, label=classes.name)
+        return ClassConditional(classes.categories or 1, family, label=classes)
+    if label is not None:
+        raise SpaceError(f"family {name!r} has no label; take class-conditional-{name}, or leave out label={label!r}")
+    _require_options(name, options)
     if name == "product":
         return Product([family_for(_DEFAULT[v.kind], Space((v,))) for v in space])
     kind, make = _SIMPLE[name]
@@ -97,6 +100,11 @@ def synthetic_family(name: str, dimension: int, *, classes: int = 3) -> Exponent
 def _require_family(name: str) -> None:
     """Raises UnknownNameError unless `name` is one of `FAMILIES`."""
     require_name("family", name, FAMILIES)
+
+
+def _require_options(name: str, options: Mapping[str, Any]) -> None:
+    for option in options:
+        require_name(f"option of family {name!r},", option, ("variance",) if name == "gaussian" else ())
 
 
 def _length(variable: Variable) -> int:

@@ -1,6 +1,6 @@
 """What an exponential family is: statistics, mean and natural parameters, and the laws that the game needs."""
 
-__all__ = ["BoundaryError", "ExponentialFamily", "xlogy"]
+__all__ = ["BoundaryError", "ExponentialFamily", "as_variable", "xlogy"]
 
 from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .space import Batch, Space
+from .space import Batch, Kind, Space, SpaceError, Variable
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -36,6 +36,8 @@ class ExponentialFamily(ABC):
     """The variables of a row."""
     size: int
     """Number of statistics, d."""
+    parameters: tuple[Any, ...] = ()
+    """What besides name and space tells one family from another, such as a known variance."""
     reference: Array
     """`[size]`, mean parameters of the reference member: the prior of smoothing, and a start that knows nothing."""
 
@@ -96,6 +98,11 @@ class ExponentialFamily(ABC):
             `[..., size]`.
         """
 
+    def same_as(self, other: "ExponentialFamily") -> bool:
+        """Whether both are the same family over the same variables."""
+        mine, theirs = ((f.name, f.space, f.parameters) for f in (self, other))
+        return mine == theirs
+
     def sample(self, mu: Array, n: int, rng: np.random.Generator) -> Batch:
         """n independent rows of p_μ, `mu`: `[size]`."""
         return self.space.batch(self.sample_rows(np.broadcast_to(mu, (n, self.size)), rng))
@@ -135,6 +142,19 @@ class ExponentialFamily(ABC):
                 "or no variance), expected the interior; set smoothing to a pseudo-count above 0"
             )
         return mu
+
+
+def as_variable(variable: str | Variable, kind: Kind, shape: tuple[int, ...] = (), **details: Any) -> Variable:
+    """The variable itself, or one of this name, kind and shape.
+
+    Raises:
+        SpaceError: a variable of another kind.
+    """
+    if isinstance(variable, str):
+        return Variable(variable, kind, shape, **details)
+    if variable.kind != kind:
+        raise SpaceError(f"variable {variable.name!r} is {variable.kind}, expected {kind}")
+    return variable
 
 
 def xlogy(x: Array, y: Array) -> Array:

@@ -4,6 +4,7 @@ __all__ = ["Game", "GameError", "PlayerSpec", "StepSize"]
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -81,8 +82,10 @@ class PlayerSpec:
     def __post_init__(self) -> None:
         if self.family is None and self.model is None:
             raise GameError("a player needs a family or a model")
-        if self.samples < 1:
-            raise GameError(f"a message of {self.samples} samples says nothing, expected at least 1")
+        if not isinstance(self.samples, int) or self.samples < 1:
+            raise GameError(f"samples of a message are {self.samples}, expected a whole number of at least 1")
+        if self.start not in ("data", "reference"):
+            raise GameError(f"start is {self.start!r}, expected 'data' or 'reference'")
         if not self.smoothing >= 0 or not np.isfinite(self.smoothing):
             raise GameError(f"smoothing is {self.smoothing}, expected a pseudo-count of at least 0")
 
@@ -114,10 +117,11 @@ class Game:
             variables than the model's, or an edge whose sender does not publish what the listener needs.
         BoundaryError: an anchored player's statistics lie on the boundary (named; the remedy is smoothing).
         GraphError: see `topology.validate`.
+        SpaceError: one name stands for different variables at the two ends of an edge.
     """
 
     graph: "nx.DiGraph[Any]"
-    specs: Mapping[Hashable, PlayerSpec]
+    specs: Mapping[Any, PlayerSpec]
 
     def __post_init__(self) -> None:
         topology.validate(self.graph)
@@ -137,11 +141,11 @@ class Game:
 
     def space(self, player: Hashable) -> Space:
         """The variables of a player."""
-        spec = self.specs[player]
-        if spec.family is not None:
-            return spec.family.space
-        space: Space = spec.model().space  # type: ignore[misc]
-        return space
+        return self._spaces[player]
+
+    @cached_property
+    def _spaces(self) -> dict[Hashable, Space]:
+        return {player: _space_of(spec) for player, spec in self.specs.items()}
 
     def _check_data(self, player: Hashable, weight: float) -> None:
         spec = self.specs[player]
@@ -152,11 +156,12 @@ class Game:
                 f"player {player} listens to its own data with weight {weight:.3g} but has no rows; "
                 "give it data or a self-weight of 0"
             )
-        if spec.data.space != self.space(player):
-            raise GameError(
-                f"player {player} has data over {', '.join(spec.data.space.names)}, "
-                f"but its model is over {', '.join(self.space(player).names)} (or their kinds or shapes differ)"
-            )
+        for rows in (spec.data, spec.holdout):
+            if rows is not None and rows.space != self.space(player):
+                raise GameError(
+                    f"player {player} has data over {', '.join(rows.space.names)}, "
+                    f"but its model is over {', '.join(self.space(player).names)} (or their kinds or shapes differ)"
+                )
         if spec.family is not None:
             try:
                 spec.family.require_interior(spec.anchor())
@@ -173,3 +178,11 @@ class Game:
                 f"player {listener} cannot learn from player {sender}, which does not publish "
                 f"{', '.join(missing)}; remove the edge or give the sender these variables"
             )
+
+
+def _space_of(spec: PlayerSpec) -> Space:
+    if spec.model is not None:
+        space: Space = spec.model().space
+        return space
+    assert spec.family is not None  # PlayerSpec has one of the two
+    return spec.family.space

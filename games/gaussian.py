@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from .family import Array, ExponentialFamily
-from .space import Batch, Space, Variable
+from .family import Array, ExponentialFamily, as_variable
+from .space import Batch, Space, SpaceError, Variable
 
 
 def _flat(values: NDArray[Any]) -> Array:
@@ -29,13 +29,16 @@ class Gaussian(ExponentialFamily):
         variance: σ², one number or one per value.
     """
 
-    def __init__(self, shape: tuple[int, ...] = (), *, variance: float | Array = 1.0, variable: str = "x") -> None:
+    def __init__(
+        self, shape: tuple[int, ...] = (), *, variance: float | Array = 1.0, variable: str | Variable = "x"
+    ) -> None:
         self.name = "gaussian"
-        self.space = Space((Variable(variable, "real", shape),))
-        self.size = int(np.prod(shape, dtype=int))
+        self._variable = as_variable(variable, "real", shape)
+        self.space = Space((self._variable,))
+        self.size = int(np.prod(self._variable.shape, dtype=int))
         self.reference = np.zeros(self.size)
-        self._variable = self.space[variable]
         self._sigma2: Array = np.broadcast_to(np.asarray(variance, float).reshape(-1), (self.size,))
+        self.parameters = tuple(self._sigma2.tolist())
         if not (self._sigma2 > 0).all() or not np.isfinite(self._sigma2).all():
             raise ValueError(f"variance is {variance}, expected finite numbers above 0")
 
@@ -91,13 +94,13 @@ class GaussianDiagonal(ExponentialFamily):
     θ = (m/v, −1/2v), A(θ) = Σ m²/2v + ½ log v, h = (2π)^(−k/2) for k values.
     """
 
-    def __init__(self, shape: tuple[int, ...] = (), *, variable: str = "x") -> None:
+    def __init__(self, shape: tuple[int, ...] = (), *, variable: str | Variable = "x") -> None:
         self.name = "gaussian-diagonal"
-        self.space = Space((Variable(variable, "real", shape),))
-        self._k = int(np.prod(shape, dtype=int))
+        self._variable = as_variable(variable, "real", shape)
+        self.space = Space((self._variable,))
+        self._k = int(np.prod(self._variable.shape, dtype=int))
         self.size = 2 * self._k
         self.reference = np.repeat([0.0, 1.0], self._k)
-        self._variable = self.space[variable]
 
     def _moments(self, mu: Array) -> tuple[Array, Array]:
         m = mu[..., : self._k]
@@ -130,11 +133,13 @@ class GaussianDiagonal(ExponentialFamily):
         return np.full(len(batch), -0.5 * self._k * np.log(2 * np.pi))
 
     def kl(self, mu: Array, other: Array) -> Array:
+        inside = self.interior(other)
         m, v = self._moments(mu)
-        p, w = self._moments(other)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value: Array = 0.5 * ((v + (m - p) ** 2) / w - 1.0 - np.log(v / w)).sum(axis=-1)
-        return value
+        p, w = self._moments(np.where(inside[..., None], other, self.reference))
+        v = np.maximum(v, 0.0)
+        with np.errstate(divide="ignore"):
+            value = 0.5 * ((v + (m - p) ** 2) / w - 1.0 - np.log(v / w)).sum(axis=-1)
+        return np.where(inside, value, np.inf)
 
     def variance(self, mu: Array) -> Array:
         m, v = self._moments(mu)
@@ -175,14 +180,17 @@ class GaussianFull(ExponentialFamily):
     θ = (Λm, −½Λ_aa, −Λ_ab for a < b) with Λ = Σ⁻¹, A(θ) = ½ mᵀΛm + ½ log det Σ, h = (2π)^(−k/2).
     """
 
-    def __init__(self, dimension: int, *, variable: str = "x") -> None:
+    def __init__(self, dimension: int, *, variable: str | Variable = "x") -> None:
         self.name = "gaussian-full"
-        self.space = Space((Variable(variable, "real", (dimension,)),))
+        found = as_variable(variable, "real", (dimension,))
+        if found.shape != (dimension,):
+            raise SpaceError(f"a full Gaussian needs a vector of {dimension} values, got {found}")
+        self.space = Space((found,))
         self._k = dimension
         self._a, self._b = np.triu_indices(dimension)
         self.size = dimension + len(self._a)
         self.reference = np.concatenate([np.zeros(dimension), (self._a == self._b).astype(float)])
-        self._variable = variable
+        self._variable = found.name
 
     @cached_property
     def _halves(self) -> Array:
@@ -211,10 +219,12 @@ class GaussianFull(ExponentialFamily):
         return mean
 
     def natural(self, mu: Array) -> Array:
-        m, sigma = self._moments(mu)
+        inside = self.interior(mu)[..., None]
+        m, sigma = self._moments(np.where(inside, mu, self.reference))
         precision = np.linalg.inv(sigma)
         first = np.einsum("...ab,...b->...a", precision, m)
-        return np.concatenate([first, self._halves * precision[..., self._a, self._b]], axis=-1)
+        theta = np.concatenate([first, self._halves * precision[..., self._a, self._b]], axis=-1)
+        return np.where(inside, theta, np.inf)
 
     def _from_natural(self, theta: Array) -> tuple[Array, Array]:
         sigma: Array = np.asarray(np.linalg.inv(self._matrix(theta[..., self._k :] / self._halves)), np.float64)
@@ -294,12 +304,14 @@ class GaussianFull(ExponentialFamily):
 class Exponential(ExponentialFamily):
     """Independent exponential values, x ≥ 0: φ(x) = x, μ = E x, θ = −1/μ, A(θ) = −Σ log(−θ)."""
 
-    def __init__(self, shape: tuple[int, ...] = (), *, variable: str = "x") -> None:
+    def __init__(self, shape: tuple[int, ...] = (), *, variable: str | Variable = "x") -> None:
         self.name = "exponential"
-        self.space = Space((Variable(variable, "real", shape, low=0.0),))
-        self.size = int(np.prod(shape, dtype=int))
+        self._variable = as_variable(variable, "real", shape, low=0.0)
+        if self._variable.low is None or self._variable.low < 0:
+            raise SpaceError(f"an exponential family needs a variable with low ≥ 0, got {self._variable}")
+        self.space = Space((self._variable,))
+        self.size = int(np.prod(self._variable.shape, dtype=int))
         self.reference = np.ones(self.size)
-        self._variable = self.space[variable]
 
     def statistics(self, batch: Batch) -> Array:
         return _flat(batch[self._variable.name])
@@ -323,9 +335,11 @@ class Exponential(ExponentialFamily):
         return np.zeros(len(batch))
 
     def kl(self, mu: Array, other: Array) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value: Array = (mu / other - 1.0 - np.log(mu / other)).sum(axis=-1)
-        return value
+        inside = self.interior(other)
+        ratio = mu / np.where(inside[..., None], other, self.reference)
+        with np.errstate(divide="ignore"):
+            value = (ratio - 1.0 - np.log(ratio)).sum(axis=-1)
+        return np.where(inside, value, np.inf)
 
     def variance(self, mu: Array) -> Array:
         return mu**2

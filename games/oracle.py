@@ -52,7 +52,7 @@ class Oracle:
         if len(families) < len(specs):
             raise NoClosedFormError("a player is not an exponential family: the equilibrium has no closed form")
         first = families[0]
-        if any((f.name, f.space, f.size) != (first.name, first.space, first.size) for f in families):
+        if not all(first.same_as(family) for family in families):
             raise NoClosedFormError("players have different families: the equilibrium has no closed form")
         anchors = np.stack([s.anchor() for s in specs])
         from_data = np.array([s.start == "data" for s in specs])

@@ -3,7 +3,7 @@
 __all__ = ["Mode", "Prediction", "Schedule", "predict"]
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ Schedule = Literal["synchronous", "poisson"]
 _DENSE = 1000
 _ABOVE_NOISE = 5.0
 _SHORTEST = 3.0
+_DIRECT = 32
 _ROUNDING = 1e-9
 
 
@@ -27,12 +28,12 @@ class Mode:
     Arguments:
         vector: v, `[N]`, with vᴴW = λvᴴ, of Euclidean length 1.
         rate: slope of log‖vᴴ(μ − μ*)‖ per unit of time.
-        noise: predicted stationary root mean square of ‖vᴴ(μ − μ*)‖, over the statistics together.
+        noise: predicted stationary root mean square of ‖vᴴ(μ − μ*)‖, over the statistics together; None if unknown.
     """
 
     vector: Any
     rate: float
-    noise: float
+    noise: float | None
 
     def amplitude(self, error: Array) -> float:
         """‖vᴴ e‖ of an error `[N, d]`."""
@@ -86,6 +87,8 @@ def predict(game: Game, schedule: Schedule = "synchronous", *, oracle: Oracle | 
     Source: Chazan & Miranker, *Chaotic relaxation*, 1969, for convergence; the covariances are derived in
     docs/theory.md.
     """
+    if schedule not in get_args(Schedule):
+        raise ValueError(f"schedule is {schedule!r}, expected one of {', '.join(get_args(Schedule))}")
     rho = spectral_radius(game.graph)
     try:
         oracle = oracle or Oracle.of(game)
@@ -101,7 +104,8 @@ def predict(game: Game, schedule: Schedule = "synchronous", *, oracle: Oracle | 
     noise = oracle.family.variance(oracle.equilibrium).mean(axis=-1) / samples
     covariance = _covariance(oracle, eta, noise, schedule)
     floors = None if covariance is None else np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    asymptotic, mode = _modes(oracle, eta, covariance, schedule)
+    mode = _mode(oracle, eta, covariance, schedule)
+    asymptotic = _asymptotic(rho, eta, schedule)
     rms = None if floors is None else float(np.sqrt((floors**2).mean()))
     return Prediction(schedule, rho, asymptotic, mode.rate if mode else asymptotic, floors, rms, mode)
 
@@ -117,17 +121,17 @@ def _covariance(oracle: Oracle, eta: Array, noise: Array, schedule: Schedule) ->
         step = np.diag(1 - eta) + eta[:, None] * w
         drive = eta[:, None] * (w * noise) @ w.T * eta
         return np.asarray(solve_discrete_lyapunov(step, drive), np.float64)
-    if not (eta == 1).all():
-        return None
-    return _poisson(w, noise)
+    return _poisson(w, noise) if (eta == 1).all() else None
 
 
-def _poisson(w: Array, noise: Array) -> Array:
+def _poisson(w: Array, noise: Array) -> Array | None:
     """S of `predict` between all players, from T = E yyᵀ and C = E eyᵀ y = e + ε as published: `[N, N]`.
 
     Off the diagonal 2C = WT + CWᵀ and 2S = WCᵀ + CWᵀ; on it C = S = T − V/n. The iteration for C halves its error.
     """
     t = _published(w, noise)
+    if t is None:
+        return None
     own = np.diag(t) - noise
     diagonal = np.diag_indices(len(noise))
     half = w @ t / 2
@@ -140,8 +144,8 @@ def _poisson(w: Array, noise: Array) -> Array:
     return s
 
 
-def _published(w: Array, noise: Array) -> Array:
-    """T of `predict`, by GMRES on its linear equations: `[N, N]`."""
+def _published(w: Array, noise: Array) -> Array | None:
+    """T of `predict`, `[N, N]`: a direct solution for few players, else GMRES; None where that does not converge."""
     from scipy.sparse.linalg import LinearOperator, gmres
 
     n = len(noise)
@@ -154,38 +158,40 @@ def _published(w: Array, noise: Array) -> Array:
         out[diagonal] = np.einsum("ij,ij->i", wt, w)
         return out.reshape(-1)
 
+    if n <= _DIRECT:
+        matrix = np.stack([unit - image(unit) for unit in np.eye(n * n)], axis=1)
+        return np.asarray(np.linalg.solve(matrix, np.diag(noise).reshape(-1)).reshape(n, n), np.float64)
     operator: Any = LinearOperator((n * n, n * n), matvec=lambda t: t.reshape(-1) - image(t), dtype=np.float64)
-    solution, info = gmres(operator, np.diag(noise).reshape(-1), rtol=1e-10, restart=100, maxiter=200)
-    if info != 0:
-        raise ArithmeticError("the covariance equations of Poisson clocks did not converge; is ρ(W) almost 1?")
-    solved: Array = solution.reshape(n, n)
-    return solved
+    solution, info = gmres(operator, np.diag(noise).reshape(-1), rtol=1e-10, restart=100, maxiter=5)
+    return solution.reshape(n, n) if info == 0 else None
 
 
-def _modes(
-    oracle: Oracle, eta: Array, covariance: Array | None, schedule: Schedule
-) -> tuple[float | None, Mode | None]:
-    """Asymptotic slope, and the slowest mode that the start lifts above the noise."""
-    if covariance is None and not (isinstance(oracle.listening, np.ndarray) and len(eta) <= _DENSE):
-        return None, None
+def _asymptotic(rho: float, eta: Array, schedule: Schedule) -> float | None:
+    """Slope of the slowest mode: W is non-negative, so that ρ is its eigenvalue; None where steps differ or ρ is 0."""
+    if not (eta == eta[0]).all():
+        return None
+    slowest = 1 - eta[0] + eta[0] * rho
+    if schedule == "poisson":
+        return float(slowest - 1)
+    return float(np.log(slowest)) if slowest > 0 else None
+
+
+def _mode(oracle: Oracle, eta: Array, covariance: Array | None, schedule: Schedule) -> Mode | None:
+    """The slowest mode that the start lifts above the noise, for long enough to be measured."""
+    if not isinstance(oracle.listening, np.ndarray) or len(eta) > _DENSE:
+        return None
     step = np.diag(1 - eta) + eta[:, None] * oracle.listening
     values, vectors = np.linalg.eig(step.T)
-    with np.errstate(divide="ignore"):
-        slopes = np.log(np.abs(values)) if schedule == "synchronous" else values.real - 1
-    slopes = np.where(np.abs(values) < _ROUNDING, -np.inf, slopes)
+    sizes = np.maximum(np.abs(values), _ROUNDING)
+    slopes = np.log(sizes) if schedule == "synchronous" else values.real - 1
     error = oracle.start - oracle.equilibrium
     scale = float(np.linalg.norm(error))
     for k in np.argsort(-slopes):
-        vector = vectors[:, k].conj()
-        noise = 0.0
+        vector, noise = vectors[:, k].conj(), None
         if covariance is not None:
             noise = float(np.sqrt(max((vector.conj() @ covariance @ vector).real, 0.0) * error.shape[1]))
         mode = Mode(vector, float(slopes[k]), noise)
-        span = mode.amplitude(error) / max(_ABOVE_NOISE * noise, _ROUNDING * scale, np.finfo(float).tiny)
-        if np.isfinite(slopes[k]) and span > 1 and np.log(span) > -slopes[k] * _SHORTEST:
-            return _finite(slopes.max()), mode
-    return _finite(slopes.max()), None
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+        span = mode.amplitude(error) / max(_ABOVE_NOISE * (noise or 0.0), _ROUNDING * scale, np.finfo(float).tiny)
+        if span > 1 and np.log(span) > -slopes[k] * _SHORTEST:
+            return mode
+    return None

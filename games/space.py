@@ -263,9 +263,10 @@ class Batch:
         """Bytes of the values alone."""
         return sum(a.nbytes for a in self.arrays.values())
 
-    def select(self, rows: NDArray[Any] | Sequence[int] | slice) -> "Batch":
+    def select(self, rows: NDArray[Any] | Sequence[int] | int | slice) -> "Batch":
         """The rows at these positions."""
-        return self._derive(self.space, {n: a[rows] for n, a in self.arrays.items()})
+        chosen = rows if isinstance(rows, slice) else np.atleast_1d(rows)
+        return self._derive(self.space, {n: a[chosen] for n, a in self.arrays.items()})
 
     def restrict(self, space: Space) -> "Batch":
         """The columns of `space`, which must be part of this batch's space.

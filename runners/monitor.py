@@ -119,20 +119,23 @@ class Monitor:
     def rate(self) -> float | None:
         """Slope of the log-error along the predicted mode, by least squares over the records before it meets the noise.
 
-        None if there is no such mode, or fewer than three records.
+        Noise of size σ moves the logarithm of an amplitude a by σ/a, so that records are weighted by a. None
+        if there is no such mode, or fewer than three records.
         """
         mode = self.prediction.mode
         if mode is None:
             return None
         times, logs = [], []
         for record in self.trace:
-            if record.amplitude is None or record.amplitude <= max(_ABOVE_NOISE * mode.noise, np.finfo(float).tiny):
+            if record.amplitude is None or record.amplitude <= max(
+                _ABOVE_NOISE * (mode.noise or 0.0), np.finfo(float).tiny
+            ):
                 break
             times.append(record.time)
             logs.append(np.log(record.amplitude))
         if len(times) < _LEAST_POINTS or times[-1] == times[0]:
             return None
-        return float(np.polyfit(times, logs, 1)[0])
+        return float(np.polyfit(times, logs, 1, w=np.exp(logs))[0])
 
     def _keep(self, record: Record) -> None:
         if self._seen % self._stride == 0:

@@ -69,6 +69,6 @@ Engine: TypeAlias = Callable[..., Iterator[Observation]]
 """The contract of engines.
 
 Called with the game and, by keyword, `seed`, `moves`, `measure`, `keep_states` and options of its own, an engine plays
-until every player has made `moves` moves (on average, if it is asynchronous). It yields observations, the first before any
-move.
+until every player has made `moves` moves (on average, if it is asynchronous). It yields observations, the first before
+any move.
 """

@@ -2,6 +2,7 @@
 
 __all__ = ["build_game", "build_graph"]
 
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -13,6 +14,7 @@ from ..games import (
     Game,
     PlayerSpec,
     Shard,
+    Space,
     StepSize,
     family_for,
     load_dataset,
@@ -112,7 +114,8 @@ def _private_data(experiment: Experiment, players: int) -> tuple[ExponentialFami
         dataset = load_npz(section.file, label=section.label)
     else:
         dataset = load_dataset(section.source, **section.options)
-    family = family_for(model.family, dataset.batch.space, label=dataset.label, **model.options)
+    label = dataset.label if model.family.startswith("class-conditional-") else None
+    family = family_for(model.family, _space_for(model.family, dataset.batch.space), label=label, **model.options)
     shards = split_dataset(
         dataset,
         players,
@@ -121,7 +124,15 @@ def _private_data(experiment: Experiment, players: int) -> tuple[ExponentialFami
         holdout_fraction=section.holdout,
         **section.split.options,
     )
-    return family, shards
+    held = family.space
+    return family, [Shard(held.batch(s.train.arrays), held.batch(s.holdout.arrays)) for s in shards]
+
+
+def _space_for(family: str, space: Space) -> Space:
+    """The variables of a data set, as the family needs them: exponential values are at least 0."""
+    if not family.endswith("exponential"):
+        return space
+    return Space(tuple(replace(v, low=0.0) if v.kind == "real" and v.low is None else v for v in space))
 
 
 def _cut(batch: Batch, fraction: float) -> Shard:

@@ -12,7 +12,8 @@ WEIGHTS = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8).filter(lambda w:
 
 
 def normalised(weights: list[float]) -> np.ndarray:
-    return np.array(weights) / np.sum(weights)
+    shares: np.ndarray = np.array(weights) / np.sum(weights)
+    return shares
 
 
 @given(weights=WEIGHTS, n=st.integers(0, 10_000), seed=st.integers(0, 2**32))

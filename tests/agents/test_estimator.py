@@ -1,5 +1,6 @@
 """Scikit-learn estimators as players: they keep to the protocol, resume exactly and reach the predicted equilibrium."""
 
+from collections.abc import Hashable
 from typing import Any
 
 import networkx as nx
@@ -18,7 +19,9 @@ BANDWIDTH = 0.5
 
 
 def mixture(components: int = 1) -> GaussianMixture:
-    return GaussianMixture(components)
+    return GaussianMixture(
+        components, init_params="random_from_data"
+    )  # the usual start by k-means takes ten times as long
 
 
 def density() -> KernelDensity:
@@ -129,7 +132,7 @@ def test_an_untaught_state_makes_a_model_forget() -> None:
 
 # --- in a game -----------------------------------------------------------------------------------------------
 
-SAMPLES, ROWS, ROUNDS, BURN_IN = 200, 200, 140, 40
+SAMPLES, ROWS, ROUNDS, BURN_IN = 200, 200, 100, 30
 
 
 def three_players(make: Any) -> tuple[Game, np.ndarray]:
@@ -137,14 +140,14 @@ def three_players(make: Any) -> tuple[Game, np.ndarray]:
     graph = nx.DiGraph([(0, 1), (1, 2), (2, 0), (1, 0)])
     rng = np.random.default_rng(21)
     data = rng.normal([[[0.0, 0.0]], [[4.0, 0.0]], [[0.0, 4.0]]], 1.0, (3, 300, 2))
-    specs = {
+    specs: dict[Hashable, PlayerSpec] = {
         i: PlayerSpec(
             model=lambda: EstimatorModel(make(), PLANE, rows=ROWS), data=PLANE.batch({"x": rows}), samples=SAMPLES
         )
         for i, rows in enumerate(data)
     }
     weighted = topology.attach_alpha(graph, self_weight={0: 0.3, 1: 0.4, 2: 0.5})
-    weighted_in_order = nx.DiGraph()
+    weighted_in_order: nx.DiGraph[int] = nx.DiGraph()
     weighted_in_order.add_nodes_from(range(3))
     weighted_in_order.add_edges_from(weighted.edges(data=True))
     return Game(weighted_in_order, specs), data
@@ -153,9 +156,10 @@ def three_players(make: Any) -> tuple[Game, np.ndarray]:
 def standard_errors(game: Game, data: np.ndarray, added: float, length: int) -> np.ndarray:
     """Standard error of each player's mean, averaged over `length` rounds: `[3, 2]`.
 
-    A round adds noise to the mean of player i: of its neighbours' messages, Σ_j w_ij ε_j with Var ε_j = V_j/n, and of the
-    rows drawn for its fit, at most V_i/rows. Averaged over rounds, noise of covariance Σ becomes (I − W)⁻¹ Σ (I − W)⁻ᵀ / T.
-    V is the variance of rows at equilibrium, where second moments mix by B like means; `added` is what a fit adds to them.
+    A round adds noise to the mean of player i: of its neighbours' messages, Σ_j w_ij ε_j with Var ε_j = V_j/n, and
+    of the rows drawn for its fit, at most V_i/rows. Averaged over T rounds, noise of covariance Σ becomes
+    (I − W)⁻¹ Σ (I − W)⁻ᵀ / T. V is the variance of rows at equilibrium, where second moments mix by B like means;
+    `added` is what a fit adds to them.
     """
     b = topology.influence(game.graph)
     w = topology.listening_matrix(game.graph)
@@ -188,5 +192,5 @@ def test_black_boxes_reach_the_predicted_equilibrium(make: Any, added: float) ->
     error = standard_errors(game, data, added, len(means))
     assert (np.abs(np.mean(means, axis=0) - predicted) < 4 * error).all()
     # The tolerance has power: every player's own data are far from its equilibrium.
-    assert (np.abs(data.mean(axis=1) - predicted).max(axis=1) > 40 * error.max(axis=1)).all()
+    assert (np.abs(data.mean(axis=1) - predicted).max(axis=1) > 20 * error.max(axis=1)).all()
     assert all(not p.rejected for p in players.values())

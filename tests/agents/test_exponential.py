@@ -32,7 +32,8 @@ def response(family: ExponentialFamily, drawn: list[Batch], smoothing: float) ->
     means = [family.statistics(b).mean(axis=0) for b in drawn]
     rows = len(drawn[0])
     means[0] = (rows * means[0] + smoothing * family.reference) / (rows + smoothing)
-    return sum(w * m for w, m in zip(WEIGHTS, means, strict=True))  # type: ignore[return-value]
+    best: np.ndarray = np.einsum("k,kd->d", WEIGHTS, means)
+    return best
 
 
 # --- best response -------------------------------------------------------------------------------------------

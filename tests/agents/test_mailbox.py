@@ -1,5 +1,6 @@
 """The mailbox: the newest letter wins whatever the order, and every letter is accounted for."""
 
+import itertools
 import json
 import threading
 from typing import Any
@@ -199,7 +200,7 @@ def test_letters_may_arrive_from_another_thread_while_others_are_read() -> None:
         mailbox.state()
     poster.join(timeout=10)
     assert not poster.is_alive()
-    for earlier, later in zip(seen, seen[1:], strict=False):
+    for earlier, later in itertools.pairwise(seen):
         assert all(later[sender] >= sequence for sender, sequence in earlier.items())
     assert {s: found.sequence for s, found in mailbox.read().items()} == dict.fromkeys(SENDERS, last)
     assert mailbox.counts["accepted"] == len(SENDERS) * (last + 1)

@@ -1,4 +1,4 @@
-"""The player: what it learns from, what it refuses, what it lets out, and that it goes on exactly from a saved state."""
+"""The player: what it learns from, what it refuses, what it lets out, and that a saved one goes on exactly."""
 
 import itertools
 import json
@@ -638,9 +638,7 @@ def test_letters_are_saved_as_they_were_whatever_their_layout_in_memory() -> Non
     family = GaussianDiagonal((2,))
     values = np.random.default_rng(3).normal(scale=[[1e-6], [1e3]], size=(2, 777)).astype(np.float32).T
     first, second = (
-        player(
-            ExponentialFamilyModel(family), data=None, neighbours={"a": Neighbour(1.0, family.space)}, listeners={}
-        )
+        player(ExponentialFamilyModel(family), data=None, neighbours={"a": Neighbour(1.0, family.space)}, listeners={})
         for _ in range(2)
     )
     assert first.receive(Message.received("a", 0, {"x": values})) is None

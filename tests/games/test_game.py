@@ -79,7 +79,7 @@ def test_a_decreasing_step_falls_like_the_inverse_of_time(size: float, horizon: 
     ("changes", "message"),
     [
         ({"family": None}, "a player needs a family or a model"),
-        ({"samples": 0}, "a message of 0 samples says nothing, expected at least 1"),
+        ({"samples": 0}, "samples of a message are 0, expected a whole number of at least 1"),
         ({"smoothing": -1.0}, "smoothing is -1.0, expected a pseudo-count of at least 0"),
         ({"smoothing": np.inf}, "smoothing is inf, expected a pseudo-count of at least 0"),
         ({"smoothing": np.nan}, "smoothing is nan, expected a pseudo-count of at least 0"),

@@ -30,7 +30,6 @@ from nashgossip.games import (
 from nashgossip.topology import attach_alpha, blend, influence, listening_matrix, self_weights
 
 Array = NDArray[np.float64]
-Graph = nx.Graph | nx.DiGraph
 
 ROUNDING = 1e-9
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=25)

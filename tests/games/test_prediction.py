@@ -362,7 +362,8 @@ def test_players_that_start_from_their_data_miss_the_slowest_mode_of_a_uniform_g
     lambdas = 0.7 * np.cos(2 * np.pi * np.arange(5) / 5)
     slopes = np.log(np.abs(lambdas)) if schedule == "synchronous" else lambdas - 1
     assert data.rate == pytest.approx(np.sort(slopes[1:])[-1])
-    assert reference.rate == reference.asymptotic_rate == data.asymptotic_rate == pytest.approx(slopes[0])
+    for rate in (reference.rate, reference.asymptotic_rate, data.asymptotic_rate):
+        assert rate == pytest.approx(slopes[0])
     assert data.rate != pytest.approx(data.asymptotic_rate)
 
 
@@ -370,7 +371,7 @@ def test_players_that_start_from_their_data_miss_the_slowest_mode_of_a_uniform_g
 def test_players_of_an_uneven_graph_meet_the_slowest_mode_from_anywhere(schedule: Any) -> None:
     for start in ("data", "reference"):
         prediction = predict(game_on("star", samples=10**6, start=start), schedule)
-        assert prediction.rate == prediction.asymptotic_rate
+        assert prediction.rate == pytest.approx(prediction.asymptotic_rate)
 
 
 @pytest.mark.parametrize("schedule", ["synchronous", "poisson"])
@@ -423,11 +424,13 @@ def test_games_without_closed_form_have_only_a_spectral_radius(schedule: Any) ->
     assert prediction.schedule == schedule
 
 
-def test_games_too_large_to_solve_have_only_a_spectral_radius() -> None:
+def test_games_too_large_to_solve_have_a_rate_but_no_floor() -> None:
     family = Gaussian()
     G = attach_alpha(nx.cycle_graph(1001), 0.4)
     rows = family.space.batch({"x": [0.0]})
-    assert nothing_but_radius(predict(Game(G, {i: PlayerSpec(family, data=rows) for i in G})), 0.6)
+    prediction = predict(Game(G, {i: PlayerSpec(family, data=rows) for i in G}))
+    assert prediction.rate == prediction.asymptotic_rate == pytest.approx(np.log(0.6))
+    assert (prediction.floors, prediction.noise_floor_rms, prediction.mode) == (None, None, None)
 
 
 def test_an_oracle_at_hand_is_used() -> None:
@@ -437,13 +440,12 @@ def test_an_oracle_at_hand_is_used() -> None:
     assert (mine.rate, mine.noise_floor_rms) == (theirs.rate, theirs.noise_floor_rms)
 
 
-def test_clocks_of_players_that_are_hardly_anchored_are_refused() -> None:
+def test_clocks_of_players_that_are_hardly_anchored_have_a_floor_or_none() -> None:
     family = Gaussian()
     G = attach_alpha(nx.cycle_graph(3), {0: 1e-9, 1: 0.0, 2: 0.0})
     game = Game(G, {i: PlayerSpec(family, data=family.space.batch({"x": [float(i)]})) for i in G})
-    message = "the covariance equations of Poisson clocks did not converge; is ρ.W. almost 1?"
-    with pytest.raises(ArithmeticError, match=message):
-        predict(game, "poisson")
+    floors = predict(game, "poisson").floors
+    assert floors is None or np.isfinite(floors).all()
 
 
 def test_an_unknown_schedule_is_refused() -> None:

@@ -1,0 +1,127 @@
+"""Whole runs of `rounds` against the oracle: noise floor, regret, decreasing steps and speed, by family and topology."""
+
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nashgossip.games import FAMILIES, Game, Oracle, PlayerSpec, StepSize, predict, synthetic_data, synthetic_family
+from nashgossip.runners import Outcome, play
+from nashgossip.topology import attach_alpha, generate_graph, listening_matrix
+
+PLAYERS = 10
+BURN_IN = 100
+BATCHES = 10
+TOPOLOGIES = ("ring", "complete", "star", "directed cycle", "small world", "scale-free", "two anchored")
+GENERATORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ring": ("ring", {"n": PLAYERS}),
+    "complete": ("complete", {"n": PLAYERS}),
+    "star": ("star", {"n": PLAYERS}),
+    "directed cycle": ("directed_cycle", {"n": PLAYERS}),
+    "small world": ("small_world", {"n": PLAYERS, "k": 4, "p": 0.2}),
+    "scale-free": ("scale_free", {"n": PLAYERS, "m": 2}),
+    "two anchored": ("complete", {"n": PLAYERS}),
+}
+BASE = [family for family in FAMILIES if not family.startswith("class-conditional-")]
+FIRST = [*BASE, "class-conditional-bernoulli", "class-conditional-gaussian-diagonal"]
+MATRIX = [
+    pytest.param(family, topology, marks=[] if family in FIRST else pytest.mark.slow, id=f"{family}-{topology}")
+    for family in FAMILIES
+    for topology in TOPOLOGIES
+]
+
+
+def weighted(topology: str) -> "nx.DiGraph[Any]":
+    generator, arguments = GENERATORS[topology]
+    graph = generate_graph(generator, seed=1, **arguments)
+    if topology == "two anchored":
+        return attach_alpha(graph, {player: 0.5 if player in (0, 5) else 0.0 for player in graph})
+    return attach_alpha(graph, 0.3)
+
+
+def game_of(
+    family_name: str, topology: str, *, samples: int, step: StepSize | None = None, start: Any = "data"
+) -> Game:
+    graph = weighted(topology)
+    family = synthetic_family(family_name, 3, classes=2)
+    data = synthetic_data(family, len(graph), 100, np.random.default_rng(5), spread=3.0)
+    specs = {
+        player: PlayerSpec(
+            family=family, data=rows, smoothing=1.0, samples=samples, step=step or StepSize(), start=start
+        )
+        for player, rows in zip(graph, data, strict=True)
+    }
+    return Game(graph, specs)
+
+
+def moves_for(topology: str) -> int:
+    """Rounds for which the window, the last quarter, holds enough independent moments: the slower ρ(W), the more."""
+    return {"two anchored": 2000, "complete": 900}.get(topology, 500)
+
+
+def window(outcome: Outcome, figure: str) -> NDArray[np.float64]:
+    """`[records, N]`: errors or regrets of all players over the last quarter of a run."""
+    start = 0.75 * outcome.trace[-1].time
+    return np.stack([getattr(record, figure) for record in outcome.trace if record.time >= start])
+
+
+def standard_error(series: NDArray[np.float64]) -> float:
+    """Standard error of the mean of a correlated series `[n]`, by the means of ten batches."""
+    means = [batch.mean() for batch in np.array_split(series, BATCHES)]
+    return float(np.std(means, ddof=1) / np.sqrt(BATCHES))
+
+
+def predicted_regret(game: Game) -> NDArray[np.float64]:
+    """½ tr(V_i⁻¹ Cov(μ_i − m_i)) at the equilibrium, to which the regret expands: `[N]`, in nats.
+
+    In play ε_j of covariance V_j/n enters each message of j, so that μ − m = Σ_s (I − W) W^(s+1) ε_(t−s).
+    """
+    oracle = Oracle.of(game)
+    w = listening_matrix(game.graph)
+    shares, power = np.zeros_like(w), w.copy()
+    while np.abs(power).max() > 1e-9:
+        shares += ((np.eye(len(w)) - w) @ power) ** 2
+        power = power @ w
+    covariances = oracle.family.covariance(oracle.equilibrium)
+    samples = np.array([game.specs[player].samples for player in game.players])
+    differences = np.einsum("ij,jab->iab", shares / samples, covariances)
+    return np.array([np.trace(np.linalg.pinv(v) @ c) / 2 for v, c in zip(covariances, differences, strict=True)])
+
+
+@pytest.mark.parametrize(("family", "topology"), MATRIX)
+def test_error_and_regret_settle_where_theory_says(family: str, topology: str) -> None:
+    game = game_of(family, topology, samples=200)
+    outcome = play(game, seed=3, moves=moves_for(topology))
+    floor = predict(game).noise_floor_rms
+    rms = outcome.equilibrium_error["rms"]
+    assert floor is not None
+    assert rms is not None
+    mean_squares = (window(outcome, "errors") ** 2).mean(axis=1)
+    relative = standard_error(mean_squares) / mean_squares.mean() / 2  # a root halves a small relative error
+    assert relative < 0.1, "the window is too short to judge by"
+    assert 0.7 <= rms / floor <= 1.3
+    assert rms == pytest.approx(np.sqrt(mean_squares.mean()), rel=1e-9)
+
+    first, gap, mean = outcome.trace[0].nash_gap, outcome.nash_gap["max"], outcome.nash_gap["mean"]
+    assert first is not None
+    assert gap is not None
+    assert mean is not None
+    assert gap < first / 5
+    assert 0.7 <= mean / predicted_regret(game).mean() <= 1.3
+
+
+if __name__ == "__main__":
+    import time
+    lo=[];t0=time.time()
+    for family in FAMILIES:
+        for topology in TOPOLOGIES:
+            game = game_of(family, topology, samples=200)
+            t=time.time()
+            outcome = play(game, seed=3, moves=moves_for(topology)); t=time.time()-t
+            ms = (window(outcome, "errors") ** 2).mean(axis=1)
+            f = predict(game).noise_floor_rms
+            rg = window(outcome, "regrets").mean(axis=1)
+            print(f"{family:35s}{topology:15s} {t:.2f} r={outcome.equilibrium_error['rms']/f:.3f} se={standard_error(ms)/ms.mean()/2:.3f} gap ratio={outcome.trace[0].nash_gap/outcome.nash_gap['max']:.1f} regret={outcome.nash_gap['mean']/predicted_regret(game).mean():.3f} se={standard_error(rg)/rg.mean():.3f}", flush=True)
+    print(time.time()-t0)

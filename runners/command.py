@@ -1,6 +1,6 @@
 """The command line: `nashgossip run`, `list`, `topology`."""
 
-__all__ = ["main"]
+__all__ = ["app", "list_experiments", "main", "run", "topology"]
 
 import contextlib
 import json

@@ -1,8 +1,15 @@
 """Experiment files: what is played, as YAML with checked keys, and the game that it describes."""
 
 __all__ = [
+    "AlphaSection",
+    "DataSection",
     "Experiment",
     "ExperimentError",
+    "ModelSection",
+    "PlaySection",
+    "SplitSection",
+    "StepSection",
+    "TopologySection",
     "dump_experiment",
     "experiment_names",
     "load_experiment",

@@ -1,6 +1,6 @@
 """Whether a graph of players can be played on: every condition of the game, each with its own error."""
 
-__all__ = ["validate"]
+__all__ = ["isolation_message", "require_row_sums", "validate"]
 
 import numpy as np
 

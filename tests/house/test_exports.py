@@ -110,9 +110,7 @@ def test_what_a_module_offers_exists_and_is_documented(path):
 def test_what_is_not_private_is_listed(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     defined = {
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     }
     public = {name for name in defined if not name.startswith("_")}
     assert public - set(literal_all(tree) or []) == set(), "list it in `__all__`, or begin its name with `_`"
@@ -139,11 +137,7 @@ def test_the_documentation_check_sees_a_missing_docstring():
 
 def is_all(node: ast.stmt) -> bool:
     """Whether a statement is `__all__ = ...`."""
-    return (
-        isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id == "__all__"
-    )
+    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"
 
 
 def literal_all(tree: ast.Module) -> list[str] | None:

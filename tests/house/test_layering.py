@@ -124,9 +124,7 @@ def violations(path: str, source: str) -> list[str]:
             if target in LAYERS and target not in LAYERS[layer]:
                 found.append(f"{path}:{line}: {layer} may not import {target}")
         elif head in LAYERS or head == "nashgossip":
-            found.append(
-                f"{path}:{line}: imports {name} absolutely; inside the package use a relative import"
-            )
+            found.append(f"{path}:{line}: imports {name} absolutely; inside the package use a relative import")
         elif head == "":
             found.append(f"{path}:{line}: a relative import leaves the package")
         elif head in HEAVY and not any(fnmatch(path, pattern) for pattern in HEAVY[head]):

@@ -87,9 +87,7 @@ def test_only_nashgossip_is_installed(tmp_path):
     tops = {file.parts[0] for file in installed.files if file.parts[0] != ".."}
     assert tops == {"nashgossip", INFO}
     probe = f"from importlib.util import find_spec; print([n for n in {FOLDERS!r} if find_spec(n)])"
-    done = subprocess.run(
-        [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
 
 
@@ -113,9 +111,7 @@ def test_the_lock_covers_every_dependency():
     assert wanted - names == set()
     assert locked["torch"] == "2.13.0"
     assert [name for name in names if name.startswith(("cuda", "nvidia", "triton"))] == []
-    assert [version for version in locked.values() if "+" in version] == [], (
-        "a local version is not on any index"
-    )
+    assert [version for version in locked.values() if "+" in version] == [], "a local version is not on any index"
 
 
 def normal(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayError
 
 from .message import Message
 from .player import Move
@@ -31,7 +31,7 @@ class Report:
         sent: messages delivered to neighbours.
         bytes: bytes of their values.
         superseded: messages replaced by newer ones before they could be sent.
-        unreachable: messages that met a neighbour's dead actor.
+        unreachable: messages that could not be delivered, because the neighbour's actor is dead.
         letters: counts of the mailbox.
         rejected: refused messages by reason.
         staleness: mean age of the letters held, in moves.
@@ -130,8 +130,8 @@ class PlayerActor:
     async def deliver_round(self, sender: Hashable, number: int, message: Wire | None) -> None:
         """Takes in what a neighbour sends in a round (None if it has nothing to say), when this player is there too."""
         async with self._turn:
-            await self._turn.wait_for(lambda: self._round == number)
-            if message is not None:
+            await self._turn.wait_for(lambda: self._round >= number)
+            if message is not None and self._round == number:
                 self._player.receive(Message.received(*message))
             self._heard.add(sender)
             self._turn.notify_all()
@@ -191,7 +191,7 @@ class PlayerActor:
             try:
                 await self._peers[listener].deliver.remote(*message.wire())
                 self._count(message)
-            except RayActorError:
+            except RayError:
                 self._counts["unreachable"] += 1
             message = self._waiting.pop(listener, None)
 

@@ -29,9 +29,9 @@ def allocate(weights: Sequence[float], n: int, rng: np.random.Generator) -> NDAr
     array([4, 2, 2])
     """
     shares = np.asarray(weights, np.float64)
-    if (shares < 0).any() or abs(shares.sum() - 1.0) > 1e-9:
+    if not ((shares >= 0).all() and abs(shares.sum() - 1.0) <= 1e-9):
         raise ValueError(f"weights are {list(weights)}, expected numbers of at least 0 that sum to 1")
-    edges = np.concatenate([[0.0], np.cumsum(shares) * n])
+    edges = np.concatenate([[0.0], np.minimum(np.cumsum(shares), 1.0) * n])
     edges[-1] = n
     counts: NDArray[np.int64] = np.diff(np.floor(np.round(edges, 9) + rng.random())).astype(np.int64)
     return counts

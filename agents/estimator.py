@@ -73,7 +73,8 @@ class EstimatorModel:
             drawn = self._fitted.sample(n)
         else:
             drawn = self._fitted.sample(n, random_state=seed)
-        return self._batch(drawn[0] if isinstance(drawn, tuple) else drawn)
+        rows = drawn[0] if isinstance(drawn, tuple) else drawn
+        return self._batch(rows[rng.permutation(n)])  # a mixture draws component by component
 
     def log_density(self, batch: Batch) -> NDArray[np.float64]:
         """log p of each row, in nats: `[n]`."""

@@ -47,7 +47,7 @@ class ExponentialFamilyModel:
         self._step = step or StepSize()
         self._mean = None if mean is None else np.array(mean, np.float64)
         self._steps = 0
-        self._statistics: list[tuple[Batch, NDArray[np.float64]]] = []
+        self._statistics: list[tuple[Source, NDArray[np.float64]]] = []
 
     @property
     def space(self) -> Space:
@@ -61,7 +61,7 @@ class ExponentialFamilyModel:
 
     def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
         """One step towards the best response to the sources; exact, so that `rng` is not used."""
-        statistics = [(source.batch, self._mean_statistics(source)) for source in sources]
+        statistics = [(source, self._mean_statistics(source)) for source in sources]
         self._statistics = statistics
         response = np.zeros(self.family.size)
         for source, (_, mean) in zip(sources, statistics, strict=True):
@@ -96,8 +96,8 @@ class ExponentialFamilyModel:
 
     def _mean_statistics(self, source: Source) -> NDArray[np.float64]:
         """Mean statistics of a source, taken from the last move if it is the very same batch."""
-        for batch, mean in self._statistics:
-            if batch is source.batch:
+        for known, mean in self._statistics:
+            if known.batch is source.batch and known.own == source.own:
                 return mean
         mean = self.family.mean_statistics(source.batch)
         return self.family.smooth(mean, len(source.batch), self._smoothing) if source.own else mean

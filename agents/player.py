@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, final
 
-from ..games import Batch, BatchError, Space
+from ..games import Batch, BatchError, BoundaryError, Space
 from .mailbox import Letter, Mailbox
 from .message import Message
 from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, Source, State
@@ -100,7 +100,7 @@ class Player:
     def open(self) -> Move:
         """The first publication, before anything was heard: what the model generates from the private rows alone."""
         if not self._ready and self._data:
-            self._learn([Source(self._data, 1.0, own=True)])
+            self._learn([Source(self._data, 1.0, own=True)], 0)
         return self._publish()
 
     def receive(self, message: Message) -> str | None:
@@ -110,7 +110,10 @@ class Player:
             None, or the reason of the refusal, which is also counted in `rejected`: `sender` (not a neighbour),
             `sequence` (not a number ≥ 0), `space`, `shape`, `type`, `range`, `finite`, `size`.
         """
-        neighbour = self._neighbours.get(message.sender)
+        try:
+            neighbour = self._neighbours.get(message.sender)
+        except TypeError:  # a sender that cannot be hashed
+            neighbour = None
         reason = self._refusal(message, neighbour)
         if neighbour is None or reason is not None:
             self.rejected[reason or "sender"] += 1
@@ -137,7 +140,8 @@ class Player:
         sources = [*self._own, *heard]
         total = sum(source.weight for source in sources)
         if total > 0:
-            self._learn([Source(s.batch, s.weight / total, s.own) for s in sources] if total != 1.0 else sources)
+            shares = [Source(s.batch, s.weight / total, s.own) for s in sources] if total != 1.0 else sources
+            self._learn(shares, self.moves + 1)
         self.moves += 1
         return self._publish()
 
@@ -155,7 +159,10 @@ class Player:
         """
         if not self._ready or not self._holdout or not isinstance(self.model, HasLogDensity):
             return None
-        return float(self.model.log_density(self._holdout).mean())
+        try:
+            return float(self.model.log_density(self._holdout).mean())
+        except BoundaryError:
+            return None
 
     @property
     def mean_parameters(self) -> Any:
@@ -195,11 +202,11 @@ class Player:
         number = message.sequence
         return None if isinstance(number, int) and not isinstance(number, bool) and number >= 0 else "sequence"
 
-    def _learn(self, sources: list[Source]) -> None:
+    def _learn(self, sources: list[Source], number: int) -> None:
         try:
             self.model.learn(sources, self._streams["learn"])
         except Exception as error:
-            raise ModelError(str(self.name), self.moves, f"learn raised {type(error).__name__}: {error}") from error
+            raise ModelError(str(self.name), number, f"learn raised {type(error).__name__}: {error}") from error
         self._ready = True
 
     def _generate(self, n: int, purpose: str) -> Batch:

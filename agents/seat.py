@@ -36,7 +36,7 @@ class Seat:
 
     def build(self) -> Player:
         """The player, with a model of its own."""
-        knows = self.spec.start == "reference" or self.spec.initial_mean() is not None
+        knows = self.spec.start == "reference" or (self.spec.model is None and self.spec.initial_mean() is not None)
         return Player(
             self.name,
             self._model(),
@@ -73,17 +73,18 @@ def seats(game: Game, seed: int) -> list[Seat]:
     """
     graph = game.graph
     spaces = {player: game.space(player) for player in graph}
+    position = {player: index for index, player in enumerate(graph)}
     made = []
     for index, (player, weight) in enumerate(zip(graph, topology.self_weights(graph), strict=True)):
         neighbours = {
             sender: Neighbour(float(graph.edges[sender, player]["alpha"]), spaces[player])
-            for sender in graph
-            if sender != player and graph.has_edge(sender, player) and graph.edges[sender, player]["alpha"] > 0
+            for sender in sorted(graph.pred[player], key=position.__getitem__)
+            if sender != player and graph.edges[sender, player]["alpha"] > 0
         }
         listeners = {
             listener: spaces[listener]
-            for listener in graph
-            if listener != player and graph.has_edge(player, listener) and graph.edges[player, listener]["alpha"] > 0
+            for listener in sorted(graph.succ[player], key=position.__getitem__)
+            if listener != player and graph.edges[player, listener]["alpha"] > 0
         }
         made.append(Seat(player, index, seed, game.specs[player], float(weight), neighbours, listeners))
     return made

@@ -24,4 +24,6 @@ def stream(seed: int, player: int, purpose: str) -> np.random.Generator:
     >>> stream(1, 0, "learn").random() == stream(1, 0, "generate").random()
     False
     """
+    if purpose not in PURPOSES:
+        raise ValueError(f"purpose is {purpose!r}, expected one of {', '.join(PURPOSES)}")
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(player, PURPOSES.index(purpose))))

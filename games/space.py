@@ -109,7 +109,10 @@ class Variable:
             )
         if array.size:
             self._check_range(array)
-        checked = array.astype(self.dtype, copy=False)
+        with np.errstate(over="ignore"):  # a number beyond float64 becomes an infinity, which is refused
+            checked = array.astype(self.dtype, order="C", copy=False)
+        if self.kind == "real" and array.dtype.itemsize > 8 and not np.isfinite(checked).all():
+            raise BatchError("finite", f"variable {self.name!r} holds a number beyond the range of float64")
         if checked is array and not _immutable(array):
             checked = array.copy()
         checked.flags.writeable = False

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from ..agents import ModelError
 from ..games import Game, NoClosedFormError, Oracle, predict
-from ..topology import attach_alpha, effective_sources, influence, read_graph, spectral_radius, validate
+from ..topology import attach_alpha, effective_sources, influence, read_graph, require_name, spectral_radius, validate
 from .directory import RunDirectory
 from .experiment import Experiment, dump_experiment, experiment_names, load_experiment
 from .monitor import Record
@@ -62,6 +62,7 @@ def run(
             changes += [f"play.runner={runner}"] if runner is not None else []
             changes += [f"seed={seed}"] if seed is not None else []
             plan = load_experiment(experiment, changes)
+            require_name("runner", plan.play.runner, ENGINES)
             game = build_game(plan)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
         outcome = _play(plan, game, directory, console)

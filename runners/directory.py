@@ -12,7 +12,7 @@ from typing import Any
 
 from ..games import Game
 from ..topology import write_graph
-from .outcome import Outcome
+from .outcome import Outcome, finite
 
 _PACKAGES = ("nashgossip", "numpy", "scipy", "networkx", "ray", "torch", "scikit-learn", "pyarrow")
 
@@ -98,7 +98,7 @@ class RunDirectory:
         self._json("players.json", players)
 
     def _json(self, name: str, value: Any) -> None:
-        (self.path / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        (self.path / name).write_text(json.dumps(finite(value), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _version(name: str) -> str | None:

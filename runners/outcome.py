@@ -1,6 +1,6 @@
 """How a run ended: the summary, one line per player, and what they generated before and after."""
 
-__all__ = ["CAN_GENERATE", "Outcome", "PlayerOutcome", "conclude"]
+__all__ = ["CAN_GENERATE", "Outcome", "PlayerOutcome", "conclude", "finite"]
 
 import math
 from collections.abc import Hashable, Mapping
@@ -117,7 +117,7 @@ class Outcome:
             },
             "measured": {"rate": self.rate},
         }
-        cleaned: dict[str, Any] = _finite(figures)
+        cleaned: dict[str, Any] = finite(figures)
         return cleaned
 
 
@@ -169,7 +169,10 @@ def _players(game: Game, monitor: Monitor, last: Observation) -> list[PlayerOutc
     return players
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same tree of dictionaries and lists, with None for numbers that are not finite: what JSON can hold."""
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

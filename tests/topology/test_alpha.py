@@ -26,9 +26,7 @@ from nashgossip.topology import (
 KITE = nx.krackhardt_kite_graph()
 
 
-@given(
-    n=st.integers(2, 12), seed=st.integers(0, 99), a=st.floats(0.01, 1), scheme=st.sampled_from(SCHEMES[:4])
-)
+@given(n=st.integers(2, 12), seed=st.integers(0, 99), a=st.floats(0.01, 1), scheme=st.sampled_from(SCHEMES[:4]))
 def test_rows_sum_to_one(n, seed, a, scheme):
     G = nx.random_labeled_tree(n, seed=seed)
     H = attach_alpha(G, a, scheme, sizes=dict.fromkeys(G, 3) if scheme == "size" else None)

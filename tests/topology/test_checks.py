@@ -60,18 +60,14 @@ def test_a_bad_alpha(value, message):
 
 def test_rows_that_do_not_sum_to_one():
     G = weighted((3, 3, 0.5), (4, 3, 0.42), (3, 4, 1.0))
-    with pytest.raises(
-        RowSumError, match="^alpha into player 3 sums to 0.92, expected 1; call topology.normalize"
-    ):
+    with pytest.raises(RowSumError, match="^alpha into player 3 sums to 0.92, expected 1; call topology.normalize"):
         validate(G)
     validate(normalize(G))
 
 
 def test_many_culprits_are_counted():
     G = nx.DiGraph((j, (j + 1) % 12, {"alpha": 0.5}) for j in range(12))
-    with pytest.raises(
-        RowSumError, match=r"players 0, 1, .*, 9 and 2 more sums to 0.5, .*, \.\.\., exp"
-    ) as caught:
+    with pytest.raises(RowSumError, match=r"players 0, 1, .*, 9 and 2 more sums to 0.5, .*, \.\.\., exp") as caught:
         validate(G)
     assert caught.value.players == tuple(range(12))
 
@@ -90,9 +86,7 @@ def test_players_without_company():
 
 def test_players_that_no_data_reaches():
     G = weighted((0, 0, 1.0), (0, 1, 1.0), (2, 3, 1.0), (3, 2, 1.0))
-    with pytest.raises(
-        UnanchoredError, match="no real data reaches players 2, 3, expected .* give one"
-    ) as caught:
+    with pytest.raises(UnanchoredError, match="no real data reaches players 2, 3, expected .* give one") as caught:
         validate(G)
     assert caught.value.players == (2, 3)
     validate(G, anchored=False)

@@ -95,9 +95,7 @@ BOMB = '<?xml version="1.0"?><!DOCTYPE g [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;"
         ),
         (
             "g.graphml",
-            (
-                HEAD + "double" + BODY + '<edge source="x" target="y"><data key="a">1</data></edge>' * 2
-            ).encode()
+            (HEAD + "double" + BODY + '<edge source="x" target="y"><data key="a">1</data></edge>' * 2).encode()
             + b"</graph></graphml>",
             r"parallel edges \('x', 'y'\) with alpha, expected one edge a pair",
         ),

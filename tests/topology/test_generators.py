@@ -62,9 +62,7 @@ def test_every_name_makes_a_graph_or_says_what_it_takes():
 
 
 def test_only_makers_of_graphs_are_listed():
-    assert not {"pagerank", "is_valid_joint_degree", "ego_graph", "line_graph", "read_graphml"} & set(
-        generator_names()
-    )
+    assert not {"pagerank", "is_valid_joint_degree", "ego_graph", "line_graph", "read_graphml"} & set(generator_names())
 
 
 @pytest.mark.parametrize(

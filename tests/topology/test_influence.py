@@ -120,9 +120,7 @@ def test_ten_thousand_players():
     B = influence(G, listeners=[5])
     assert B.shape == (1, 10_000)
     assert B.sum() == pytest.approx(1, abs=1e-10)
-    with pytest.raises(
-        GraphError, match="of 10000 players takes 0.8 GB, expected at most 5000 .* listeners="
-    ):
+    with pytest.raises(GraphError, match="of 10000 players takes 0.8 GB, expected at most 5000 .* listeners="):
         influence(G)
 
 

@@ -11,7 +11,7 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError
 
 from .message import Message
 from .player import Move
@@ -68,6 +68,7 @@ class PlayerActor:
         self._sending: dict[Hashable, asyncio.Task[None]] = {}
         self._counts: Counter[str] = Counter()
         self._stopping = asyncio.Event()
+        self._failure: Exception | None = None
         self._round = 0
         self._last: Move | None = None
         self._heard: set[Hashable] = set()
@@ -82,18 +83,24 @@ class PlayerActor:
         """Makes the first publication, without sending it."""
         self._last = await self._in_thread(self._player.open)
 
+    async def introduce(self) -> None:
+        """Delivers the first publication to all listeners, so that nobody moves before it has heard its neighbours."""
+        if self._last is not None:
+            self._post(self._last)
+        await asyncio.gather(*self._sending.values())
+
     async def gossip(self, rate: float | None) -> None:
         """Moves asynchronously until `stop`: at the ticks of a Poisson clock of `rate` per second, or without pause.
 
         Raises:
             ModelError: the model failed.
         """
-        if self._last is not None:
-            self._post(self._last)
         while not self._stopping.is_set():
             await self._pause(rate)
             if not self._stopping.is_set():
                 self._post(await self._in_thread(self._player.move))
+            if self._failure is not None:
+                raise self._failure
         await asyncio.gather(*self._sending.values())
 
     async def stop(self) -> None:
@@ -130,8 +137,8 @@ class PlayerActor:
     async def deliver_round(self, sender: Hashable, number: int, message: Wire | None) -> None:
         """Takes in what a neighbour sends in a round (None if it has nothing to say), when this player is there too."""
         async with self._turn:
-            await self._turn.wait_for(lambda: self._round >= number)
-            if message is not None and self._round == number:
+            await self._turn.wait_for(lambda: self._round == number)
+            if message is not None:
                 self._player.receive(Message.received(*message))
             self._heard.add(sender)
             self._turn.notify_all()
@@ -191,8 +198,11 @@ class PlayerActor:
             try:
                 await self._peers[listener].deliver.remote(*message.wire())
                 self._count(message)
-            except RayError:
+            except RayActorError:
                 self._counts["unreachable"] += 1
+            except Exception as error:
+                self._failure = error
+                return
             message = self._waiting.pop(listener, None)
 
     async def _send_round(self, listener: Hashable, message: Message | None) -> None:

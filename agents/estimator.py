@@ -24,7 +24,7 @@ class EstimatorModel:
         rows: rows resampled for a fit. The more, the smaller the noise that refitting adds.
 
     Raises:
-        SpaceError: a variable that is not real.
+        SpaceError: a variable that is not real, or that has bounds.
 
     `state()` holds the rows of the last fit and its seed, from which `load` fits again: exact, without pickle.
     """
@@ -33,6 +33,12 @@ class EstimatorModel:
         odd = [f"{v.name} ({v.kind})" for v in space if v.kind != "real"]
         if odd:
             raise SpaceError(f"a scikit-learn density is over real variables, the space has {', '.join(odd)}")
+        bounded = [v.name for v in space if v.low is not None or v.high is not None]
+        if bounded:
+            raise SpaceError(
+                f"a scikit-learn density knows no bounds, but {', '.join(bounded)} has some; "
+                "transform it, or declare it without low and high"
+            )
         self._estimator = estimator
         self._space = space
         self._rows = rows

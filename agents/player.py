@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, final
 
-from ..games import Batch, BatchError, BoundaryError, Space
+from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Space, SpaceError
 from .mailbox import Letter, Mailbox
 from .message import Message
 from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, Source, State
@@ -62,6 +62,9 @@ class Player:
         start: `data`: learn from the private rows alone before the first message; `reference`: start from the model
             as made.
         max_rows: longest message accepted, in rows.
+
+    Raises:
+        SpaceError: a listener is to be sent a variable that the model lacks, or that may not be published.
     """
 
     def __init__(
@@ -78,8 +81,16 @@ class Player:
         seed: int,
         index: int,
         start: str = "data",
-        max_rows: int = 100_000,
+        max_rows: int = MAX_ROWS,
     ) -> None:
+        published = model.space.publishable()
+        for listener, space in listeners.items():
+            kept_back = [n for n in space.names if published is None or n not in published]
+            if kept_back:
+                raise SpaceError(
+                    f"player {name} is to send {', '.join(kept_back)} to player {listener}, but does not publish it; "
+                    "change `publish` or the edge"
+                )
         self.name = name
         self.model = model
         self.mailbox = Mailbox(neighbours)
@@ -108,7 +119,7 @@ class Player:
 
         Returns:
             None, or the reason of the refusal, which is also counted in `rejected`: `sender` (not a neighbour),
-            `sequence` (not a number ≥ 0), `space`, `shape`, `type`, `range`, `finite`, `size`.
+            `sequence` (not a whole number from 0 to 2⁶³ − 1), `space`, `shape`, `type`, `range`, `finite`, `size`.
         """
         try:
             neighbour = self._neighbours.get(message.sender)
@@ -155,7 +166,11 @@ class Player:
     def held_out(self) -> float | None:
         """Mean log-density of the private holdout under the model, in nats a row.
 
-        None without holdout, for a model that has no log-density, and while the model knows nothing.
+        None without holdout, for a model that has no log-density (on the boundary there is none either), and while the
+        model knows nothing.
+
+        Raises:
+            ModelError: the model failed.
         """
         if not self._ready or not self._holdout or not isinstance(self.model, HasLogDensity):
             return None
@@ -163,11 +178,22 @@ class Player:
             return float(self.model.log_density(self._holdout).mean())
         except BoundaryError:
             return None
+        except Exception as error:
+            raise self._failure(self.moves, "log_density", error) from error
 
     @property
     def mean_parameters(self) -> Any:
-        """Mean parameters of the model, `[size]`, or None for a model that has none: for the laboratory only."""
-        return cast("HasMeanParameters", self.model).mean_parameters if self._has_mean else None
+        """Mean parameters of the model, `[size]`, or None for a model that has none: for the laboratory only.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        if not self._has_mean:
+            return None
+        try:
+            return cast("HasMeanParameters", self.model).mean_parameters
+        except Exception as error:
+            raise self._failure(self.moves, "mean_parameters", error) from error
 
     def pause(self, rate: float) -> float:
         """Waiting time to the next tick of a Poisson clock of the given rate, from the player's own stream."""
@@ -200,20 +226,23 @@ class Player:
         if neighbour is None:
             return "sender"
         number = message.sequence
-        return None if isinstance(number, int) and not isinstance(number, bool) and number >= 0 else "sequence"
+        return None if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**63 else "sequence"
+
+    def _failure(self, number: int, method: str, error: Exception) -> ModelError:
+        return ModelError(str(self.name), number, f"{method} raised {type(error).__name__}: {error}")
 
     def _learn(self, sources: list[Source], number: int) -> None:
         try:
             self.model.learn(sources, self._streams["learn"])
         except Exception as error:
-            raise ModelError(str(self.name), number, f"learn raised {type(error).__name__}: {error}") from error
+            raise self._failure(number, "learn", error) from error
         self._ready = True
 
     def _generate(self, n: int, purpose: str) -> Batch:
         try:
             batch = self.model.generate(n, self._streams[purpose])
         except Exception as error:
-            raise ModelError(str(self.name), self.moves, f"generate raised {type(error).__name__}: {error}") from error
+            raise self._failure(self.moves, "generate", error) from error
         if not isinstance(batch, Batch) or batch.space != self.model.space or len(batch) != n:
             found = f"{len(batch)} rows over {batch.space.names}" if isinstance(batch, Batch) else type(batch).__name__
             raise ModelError(

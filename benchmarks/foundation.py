@@ -37,8 +37,8 @@ def digits_game(players: int, samples: int) -> Game:
 def bench_rounds(seconds: float) -> dict[str, Any]:
     """Moves per second of `rounds` with monitoring on every round, against the bare arithmetic of the same moves.
 
-    The raw limit draws the same rows and sums the same statistics for every edge in plain numpy, without messages, checks,
-    mailboxes, weights or measurement.
+    The raw limit draws the same rows and sums the same statistics for every edge in plain numpy, without messages,
+    checks, mailboxes, weights or measurement.
     """
     players, samples, degree, classes, pixels = 100, 16, 4, 10, 64
     game = digits_game(players, samples)

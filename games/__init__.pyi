@@ -16,6 +16,7 @@ from .families import family_for as family_for
 from .families import synthetic_family as synthetic_family
 from .family import BoundaryError as BoundaryError
 from .family import ExponentialFamily as ExponentialFamily
+from .game import MAX_ROWS as MAX_ROWS
 from .game import Game as Game
 from .game import GameError as GameError
 from .game import PlayerSpec as PlayerSpec

@@ -71,30 +71,32 @@ def family_for(name: str, space: Space, *, label: str | None = None, **options: 
     return make(space.variables[0], **options)
 
 
-def synthetic_family(name: str, dimension: int, *, classes: int = 3) -> ExponentialFamily:
+def synthetic_family(name: str, dimension: int, *, classes: int = 3, **options: Any) -> ExponentialFamily:
     """The family called `name` over made-up variables, for games without a data set.
 
     Arguments:
         name: one of `FAMILIES`; `product` has a binary, a count and a real block of `dimension` values each.
         dimension: values of x; categories for `categorical`.
         classes: classes of a class-conditional family.
+        options: what the family itself takes (`variance` of the Gaussian).
 
     Raises:
-        UnknownNameError: no family has this name.
+        UnknownNameError: no family has this name, or it has no such option.
 
     >>> synthetic_family("class-conditional-gaussian", 2, classes=3).size
     9
     """
     _require_family(name)
     if name.startswith(_CONDITIONAL):
-        return ClassConditional(classes, synthetic_family(name.removeprefix(_CONDITIONAL), dimension))
+        return ClassConditional(classes, synthetic_family(name.removeprefix(_CONDITIONAL), dimension, **options))
     if name == "product":
         kinds: tuple[Kind, ...] = ("binary", "count", "real")
-        return family_for(name, Space(tuple(Variable(f"x_{kind}", kind, (dimension,)) for kind in kinds)))
+        return family_for(name, Space(tuple(Variable(f"x_{kind}", kind, (dimension,)) for kind in kinds)), **options)
     if name == "categorical":
+        _require_options(name, options)
         return Categorical(dimension)
     low = 0.0 if name == "exponential" else None
-    return family_for(name, Space((Variable("x", _SIMPLE[name][0], (dimension,), low=low),)))
+    return family_for(name, Space((Variable("x", _SIMPLE[name][0], (dimension,), low=low),)), **options)
 
 
 def _require_family(name: str) -> None:

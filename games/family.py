@@ -159,9 +159,6 @@ def as_variable(variable: str | Variable, kind: Kind, shape: tuple[int, ...] = (
 
 def xlogy(x: Array, y: Array) -> Array:
     """x·log y with 0·log y = 0, elementwise."""
-    x, y = np.broadcast_arrays(x, y)
-    out = np.zeros(x.shape)
-    some = x != 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out[some] = x[some] * np.log(y[some])
-    return out
+    from scipy.special import xlogy as exact  # not at import: an actor that computes no divergence does not pay for it
+
+    return np.asarray(exact(x, y), np.float64)

@@ -1,6 +1,6 @@
 """A game: who learns from whom, with which private data and which model."""
 
-__all__ = ["Game", "GameError", "PlayerSpec", "StepSize"]
+__all__ = ["MAX_ROWS", "Game", "GameError", "PlayerSpec", "StepSize"]
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +16,8 @@ from .space import Batch, Space
 
 if TYPE_CHECKING:
     import networkx as nx
+MAX_ROWS = 100_000
+"""The longest message that players accept, in rows."""
 
 
 class GameError(ValueError):
@@ -46,8 +48,8 @@ class StepSize:
     def __post_init__(self) -> None:
         if not 0 < self.size <= 1:
             raise GameError(f"step size is {self.size}, expected above 0 and at most 1")
-        if self.horizon is not None and not self.horizon > 0:
-            raise GameError(f"horizon of the step is {self.horizon}, expected above 0")
+        if self.horizon is not None and not 0 < self.horizon < float("inf"):
+            raise GameError(f"horizon of the step is {self.horizon}, expected above 0 and finite")
 
     def at(self, move: int) -> float:
         """η at the given move, counted from 0."""
@@ -115,7 +117,7 @@ class Game:
     Raises:
         GameError: a node without specification or the reverse, an anchored player without data, data over other
             variables than the model's, or an edge whose sender does not publish what the listener needs.
-        BoundaryError: an anchored player's statistics lie on the boundary (named; the remedy is smoothing).
+        BoundaryError: a player's private statistics lie on the boundary (named; the remedy is smoothing).
         GraphError: see `topology.validate`.
         SpaceError: one name stands for different variables at the two ends of an edge.
     """

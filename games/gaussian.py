@@ -37,7 +37,10 @@ class Gaussian(ExponentialFamily):
         self.space = Space((self._variable,))
         self.size = int(np.prod(self._variable.shape, dtype=int))
         self.reference = np.zeros(self.size)
-        self._sigma2: Array = np.broadcast_to(np.asarray(variance, float).reshape(-1), (self.size,))
+        try:
+            self._sigma2: Array = np.broadcast_to(np.asarray(variance, float).reshape(-1), (self.size,))
+        except (TypeError, ValueError):
+            raise ValueError(f"variance is {variance!r}, expected one number above 0 or {self.size} of them") from None
         self.parameters = tuple(self._sigma2.tolist())
         if not (self._sigma2 > 0).all() or not np.isfinite(self._sigma2).all():
             raise ValueError(f"variance is {variance}, expected finite numbers above 0")

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import topology
 from .composite import ClassConditional
+from .discrete import Categorical
 from .family import Array
 from .game import Game
 from .oracle import NoClosedFormError, Oracle
@@ -34,8 +35,11 @@ def predicted_mixtures(game: Game, label: str) -> Array:
         oracle = Oracle.of(game)
     except NoClosedFormError:
         oracle = None
-    if oracle is not None and isinstance(oracle.family, ClassConditional) and oracle.family.label == label:
-        return oracle.family.class_shares(oracle.equilibrium)
+    family = None if oracle is None else oracle.family
+    if oracle is not None and isinstance(family, ClassConditional) and family.label == label:
+        return family.class_shares(oracle.equilibrium)
+    if oracle is not None and isinstance(family, Categorical):
+        return oracle.equilibrium
     histograms = [
         class_histogram(data if (data := game.specs[p].data) else game.space(p).empty(), label) for p in game.players
     ]

@@ -3,12 +3,11 @@
 __all__ = ["NoClosedFormError", "Oracle", "dual_residual", "equilibrium", "nash_conv", "nash_gap", "regrets"]
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..topology import listening_matrix, self_weights
+from ..topology import blend, listening_matrix, self_weights
 from .family import Array, ExponentialFamily
 from .game import Game
 
@@ -32,6 +31,7 @@ class Oracle:
         self_weights: α_ii, `[N]`.
         anchors: μ̂, smoothed mean statistics of the private data, `[N, d]`.
         start: μ before the first move, `[N, d]`.
+        equilibrium: μ* = (I − W)⁻¹ D μ̂, `[N, d]`.
     """
 
     family: ExponentialFamily
@@ -39,6 +39,7 @@ class Oracle:
     self_weights: Array
     anchors: Array
     start: Array
+    equilibrium: Array
 
     @staticmethod
     def of(game: Game) -> "Oracle":
@@ -59,19 +60,7 @@ class Oracle:
         start = np.where(from_data[:, None], anchors, first.reference)
         small = len(specs) <= _DENSE
         listening: Any = listening_matrix(game.graph) if small else listening_matrix(game.graph, sparse=True)
-        return Oracle(first, listening, self_weights(game.graph), anchors, start)
-
-    @cached_property
-    def equilibrium(self) -> Array:
-        """μ* = (I − W)⁻¹ D μ̂: `[N, d]`."""
-        anchored = self.self_weights[:, None] * self.anchors
-        if isinstance(self.listening, np.ndarray):
-            return np.asarray(np.linalg.solve(np.eye(len(anchored)) - self.listening, anchored), np.float64)
-        from scipy.sparse import identity
-        from scipy.sparse.linalg import splu
-
-        factors = splu((identity(len(anchored), format="csc") - self.listening).tocsc())
-        return np.asarray(factors.solve(anchored))
+        return Oracle(first, listening, self_weights(game.graph), anchors, start, blend(game.graph, anchors))
 
     def best_response(self, mu: Array) -> Array:
         """m_i = α_ii μ̂_i + Σ_j α_ij μ_j: `[N, d]`."""

@@ -1,6 +1,6 @@
 """What theory predicts of a run before it starts: speed of convergence and noise floor."""
 
-__all__ = ["Mode", "Prediction", "Schedule", "predict"]
+__all__ = ["ABOVE_NOISE", "Mode", "Prediction", "Schedule", "predict"]
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -12,10 +12,12 @@ from .family import Array
 from .game import Game
 from .oracle import NoClosedFormError, Oracle
 
-Schedule = Literal["synchronous", "poisson"]
+Schedule = Literal["synchronous", "poisson", "unknown"]
 
 _DENSE = 1000
-_ABOVE_NOISE = 5.0
+ABOVE_NOISE = 5.0
+"""A mode counts as measurable while it stands this many times above its own noise."""
+
 _SHORTEST = 3.0
 _DIRECT = 32
 _ROUNDING = 1e-9
@@ -42,7 +44,7 @@ class Mode:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Figures known before the run; None where theory gives none.
+    """Figures known before the run; None where theory gives none, or beyond 1,000 players for floors and modes.
 
     Time is counted in moves per player: one round, or one unit of a Poisson clock of rate 1.
 
@@ -78,7 +80,7 @@ def predict(game: Game, schedule: Schedule = "synchronous", *, oracle: Oracle | 
 
     Arguments:
         game: the game.
-        schedule: `synchronous` or `poisson`.
+        schedule: `synchronous`, `poisson`, or `unknown`, of which only the spectral radius is predicted.
         oracle: `Oracle.of(game)`, where the caller has it already.
 
     Returns:
@@ -92,6 +94,8 @@ def predict(game: Game, schedule: Schedule = "synchronous", *, oracle: Oracle | 
     rho = spectral_radius(game.graph)
     try:
         oracle = oracle or Oracle.of(game)
+        if schedule == "unknown":
+            return Prediction(schedule, rho, None, None, None, None, None)
     except NoClosedFormError:
         return Prediction(schedule, rho, None, None, None, None, None)
     steps = [game.specs[p].step for p in game.players]
@@ -191,7 +195,7 @@ def _mode(oracle: Oracle, eta: Array, covariance: Array | None, schedule: Schedu
         if covariance is not None:
             noise = float(np.sqrt(max((vector.conj() @ covariance @ vector).real, 0.0) * error.shape[1]))
         mode = Mode(vector, float(slopes[k]), noise)
-        span = mode.amplitude(error) / max(_ABOVE_NOISE * (noise or 0.0), _ROUNDING * scale, np.finfo(float).tiny)
+        span = mode.amplitude(error) / max(ABOVE_NOISE * (noise or 0.0), _ROUNDING * scale, np.finfo(float).tiny)
         if span > 1 and np.log(span) > -slopes[k] * _SHORTEST:
             return mode
     return None

@@ -72,7 +72,7 @@ def split_by_label(
     if classes < number:
         raise SplitError(f"the labels hold class {number - 1}, expected 0 to {classes - 1}; correct classes")
     if assignment is None and classes_per_player is not None:
-        if not 1 <= classes_per_player <= classes:
+        if not isinstance(classes_per_player, int) or not 1 <= classes_per_player <= classes:
             raise SplitError(f"classes_per_player is {classes_per_player}, expected 1 to {classes} (classes)")
         assignment = [[(i + k) % classes for k in range(classes_per_player)] for i in range(players)]
     elif assignment is None or classes_per_player is not None:
@@ -167,7 +167,7 @@ def split_quantity(
     """
     _check_share(n, players, minimum)
     if exponent is not None and concentration is None:
-        if not 0 <= exponent < math.inf:
+        if not isinstance(exponent, int | float) or not 0 <= exponent < math.inf:
             raise SplitError(f"exponent is {exponent!r}, expected a finite number, at least 0")
         shares = np.arange(1.0, players + 1) ** -exponent
         sizes = _largest_remainders(n * shares / shares.sum(), n, np.arange(players))
@@ -280,7 +280,7 @@ def _draw_counts(
     totals: NDArray[np.int64], players: int, rng: np.random.Generator, concentration: float, minimum: int
 ) -> NDArray[np.int64]:
     """`[len(totals), players]`, each total shared out by a Dirichlet law, drawn until all players have `minimum`."""
-    if not 0 < concentration <= _MOST:
+    if not isinstance(concentration, int | float) or not 0 < concentration <= _MOST:
         raise SplitError(f"concentration is {concentration!r}, expected above 0, at most {_MOST:g}")
     for _ in range(_ATTEMPTS):
         counts = rng.multinomial(totals, rng.dirichlet(np.full(players, concentration), size=len(totals)))
@@ -320,6 +320,8 @@ def _check_players(players: int) -> None:
 
 def _check_share(n: int, players: int, minimum: int) -> None:
     _check_players(players)
+    if not isinstance(minimum, int) or minimum < 0:
+        raise SplitError(f"minimum is {minimum!r}, expected a whole number of at least 0")
     if n < players * max(minimum, 1):
         raise SplitError(
             f"{n} rows are too few for {players} players with at least {max(minimum, 1)} each;"

@@ -1,3 +1,5 @@
+from .cluster import PlayerLostError as PlayerLostError
+from .cluster import StallError as StallError
 from .cluster import StartError as StartError
 from .cluster import cluster as cluster
 from .directory import RunDirectory as RunDirectory
@@ -19,4 +21,3 @@ from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
 from .rounds import rounds as rounds
 from .staging import build_game as build_game
-from .staging import build_graph as build_graph

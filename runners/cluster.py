@@ -1,22 +1,21 @@
 """Play on Ray: one actor per player, gossiping directly with each other, asynchronously or in rounds."""
 
-__all__ = ["StartError", "cluster"]
+__all__ = ["PlayerLostError", "StallError", "StartError", "cluster"]
 
 import contextlib
 import logging
 import os
 import time
 from collections.abc import Hashable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from ..agents import ModelError, PlayerActor, Seat, seats
 from ..games import Game
-from .observation import Observation, PlayerView
+from .observation import Observation, PlayerView, require_whole
 
-_ANSWER_S = 60.0
 _START_S = 60.0
 _START_PER_PLAYER_S = 5.0
 
@@ -25,6 +24,20 @@ class StartError(RuntimeError):
     """The players' actors did not start in time, or died while starting.
 
     Not `ModelError`: no model was asked to do anything yet.
+    """
+
+
+class PlayerLostError(RuntimeError):
+    """A player's process died during the run.
+
+    Not `ModelError`: its model did not raise, the process ended. Memory is the usual cause.
+    """
+
+
+class StallError(RuntimeError):
+    """A player has not moved, or not answered, for as long as `patience` allows.
+
+    Not `PlayerLostError`: its process lives.
     """
 
 
@@ -39,6 +52,7 @@ def cluster(
     mode: Literal["asynchronous", "synchronous"] = "asynchronous",
     rate: float | None = 20.0,
     workers: int | None = None,
+    patience: float = 600.0,
 ) -> Iterator[Observation]:
     """Plays with one Ray actor per player. Nobody stands in the middle: this process only starts them and looks on.
 
@@ -51,9 +65,11 @@ def cluster(
         measure: rows that each player generates for measurement at the first and the last observation.
         keep_states: whether the last observation holds the players' states.
         mode: `asynchronous` gossip or `synchronous` rounds.
-        rate: moves per second of each player's Poisson clock in asynchronous play; None moves without pause. A machine
-            that cannot keep up makes the clocks slower, not the prediction wrong: time is counted in moves.
+        rate: moves per second of each player's Poisson clock in asynchronous play; None moves without pause, of which
+            nothing is predicted. Time is counted in moves, so that slower clocks change no prediction; but on a machine
+            that cannot keep up messages come late or are replaced, and errors settle below the predicted floor.
         workers: CPUs that Ray may use when it is started here; all by default. The actors share them equally.
+        patience: seconds that a player may take for a move before the run is given up.
 
     Yields:
         Observations: before the first move, then as `every` says, and at the end.
@@ -61,10 +77,14 @@ def cluster(
     Raises:
         ModelError: a model failed; the other players are stopped.
         StartError: the actors did not start.
+        PlayerLostError: a player's process died.
+        StallError: a player did not move for `patience` seconds.
+        ValueError: `moves`, or `every` in rounds, is not a whole number of at least 1.
     """
+    require_whole(moves=moves, every=(every or 1) if mode == "synchronous" else 1)
     with _ray(workers), _actors(seats(game, seed)) as actors:
-        lab = _Laboratory(game, actors, measure, keep_states)
-        yield lab.observe(first=True, last=moves == 0)
+        lab = _Laboratory(game, actors, measure, keep_states, patience)
+        yield lab.observe(first=True)
         if mode == "synchronous":
             yield from _in_rounds(lab, moves, int(every or 1))
         else:
@@ -81,18 +101,17 @@ def _in_rounds(lab: "_Laboratory", moves: int, every: int) -> Iterator[Observati
 
 
 def _gossip(lab: "_Laboratory", moves: int, interval: float, rate: float | None) -> Iterator[Observation]:
+    lab.wait([a.introduce.remote() for a in lab.actors.values()])
     games = [a.gossip.remote(rate) for a in lab.actors.values()]
-    try:
-        while True:
-            ended, _ = ray.wait(games, num_returns=1, timeout=interval)
-            lab.wait(ended)
-            observed = lab.observe()
-            if observed.time >= moves:
-                break
-            yield observed
-    finally:
-        with contextlib.suppress(RayActorError, RayTaskError):
-            ray.get([a.stop.remote() for a in lab.actors.values()], timeout=_ANSWER_S)
+    while True:
+        ended, _ = ray.wait(games, num_returns=1, timeout=interval)
+        lab.results(ended)
+        observed = lab.observe()
+        lab.require_progress(observed)
+        if observed.time >= moves:
+            break
+        yield observed
+    lab.wait([a.stop.remote() for a in lab.actors.values()])
     lab.wait(games)
     yield lab.observe(last=True)
 
@@ -100,25 +119,59 @@ def _gossip(lab: "_Laboratory", moves: int, interval: float, rate: float | None)
 class _Laboratory:
     """Reads the instruments: asks all actors, and adds up what they report."""
 
-    def __init__(self, game: Game, actors: dict[Hashable, Any], measure: int, keep_states: bool) -> None:
+    def __init__(
+        self, game: Game, actors: dict[Hashable, Any], measure: int, keep_states: bool, patience: float
+    ) -> None:
         self.actors = actors
         self._spaces = {name: game.space(name) for name in actors}
-        self._measure, self._keep_states = measure, keep_states
+        self._measure, self._keep_states, self._patience = measure, keep_states, patience
         self._began = time.perf_counter()
+        self._moved: dict[Hashable, tuple[int, float]] = dict.fromkeys(actors, (0, self._began))
 
     def wait(self, calls: list[Any]) -> list[Any]:
-        """Results of remote calls; the first failure ends the wait, so that nobody waits for a dead player.
+        """Results of one remote call per player; the first failure ends the wait, so that nobody waits for the dead.
 
         Raises:
             ModelError: a model failed.
+            PlayerLostError: a process died.
+            StallError: no call ended for as long as patience allows; it names the players whose calls are open.
         """
+        players = dict(zip(calls, self.actors, strict=True))
         waiting = list(calls)
         while waiting:
-            ready, waiting = ray.wait(waiting, num_returns=1)
-            _results(ready)
-        return _results(calls)
+            ready, waiting = ray.wait(waiting, num_returns=1, timeout=self._patience)
+            if not ready:
+                self._give_up([players[call] for call in waiting])
+            self.results(ready)
+        return self.results(calls)
+
+    def results(self, calls: list[Any]) -> list[Any]:
+        """Results of calls that have ended."""
+        try:
+            results: list[Any] = ray.get(calls)
+            return results
+        except RayTaskError as error:
+            if isinstance(error.cause, ModelError):
+                cause = error.cause
+                raise ModelError(cause.player, cause.move, cause.cause) from error
+            if isinstance(error.cause, RayActorError):
+                raise self._lost(error.cause) from error
+            raise
+        except RayActorError as error:
+            raise self._lost(error) from error
+
+    def require_progress(self, observed: Observation) -> None:
+        """Raises StallError if a player has made no move for longer than patience allows."""
+        now = time.perf_counter()
+        for name, view in zip(self.actors, observed.players, strict=True):
+            if view.moves > self._moved[name][0]:
+                self._moved[name] = (view.moves, now)
+        stuck = [name for name, (_, since) in self._moved.items() if now - since > self._patience]
+        if stuck:
+            self._give_up(stuck)
 
     def observe(self, *, first: bool = False, last: bool = False) -> Observation:
+        """What all players report, about one moment."""
         reports = self._ask("report")
         measure = self._measure if first or last else 0
         drawn = zip(self.actors, self._ask("measure", measure) if measure else [], strict=False)
@@ -128,13 +181,26 @@ class _Laboratory:
             messages=sum(r.sent for r in reports),
             bytes=sum(r.bytes for r in reports),
             players=[PlayerView(r.moves, r.mean, r.letters, r.rejected, r.staleness) for r in reports],
+            undelivered=sum(r.superseded + r.unreachable for r in reports),
             samples={name: None if rows is None else self._spaces[name].batch(rows) for name, rows in drawn},
             held_out=dict(zip(self.actors, self._ask("held_out"), strict=True)) if last else {},
             states=dict(zip(self.actors, self._ask("state"), strict=True)) if last and self._keep_states else {},
         )
 
     def _ask(self, method: str, *arguments: Any) -> list[Any]:
-        return _results([getattr(a, method).remote(*arguments) for a in self.actors.values()], _ANSWER_S)
+        return self.wait([getattr(a, method).remote(*arguments) for a in self.actors.values()])
+
+    def _give_up(self, players: list[Hashable]) -> NoReturn:
+        shown = ", ".join(map(str, players[:10]))
+        raise StallError(
+            f"player {shown} did not move or answer for {self._patience:g} s; "
+            "look at its model, or raise play.patience if its moves take longer"
+        )
+
+    def _lost(self, error: RayActorError) -> PlayerLostError:
+        found = [name for name, a in self.actors.items() if a._actor_id.hex() == error.actor_id]
+        who = f"player {found[0]}" if found else "a player"
+        return PlayerLostError(f"the process of {who} died; if memory is short, play fewer players or smaller models")
 
 
 @contextlib.contextmanager
@@ -143,7 +209,12 @@ def _ray(workers: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    ray.init(num_cpus=workers or len(os.sched_getaffinity(0)), log_to_driver=False, logging_level=logging.WARNING)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
+    ray.init(
+        num_cpus=workers or len(os.sched_getaffinity(0)),
+        log_to_driver=False,
+        logging_level=logging.WARNING,
+    )
     try:
         yield
     finally:
@@ -155,42 +226,46 @@ def _actors(built_from: list[Seat]) -> Iterator[dict[Hashable, Any]]:
     """One actor per seat, connected to its listeners and opened; all killed at the end of the block."""
     cpus = ray.cluster_resources().get("CPU", 1.0)  # type: ignore[no-untyped-call]
     share = min(1.0, cpus / len(built_from))
-    made = ray.remote(PlayerActor).options(num_cpus=_rounded(share), max_restarts=0)
+    made = ray.remote(PlayerActor)
     actors: dict[Hashable, Any] = {}
     try:
         for seat in built_from:
-            actors[seat.name] = made.remote(seat)
+            # in rounds every neighbour may have a message of this round and one of the next waiting
+            concurrency = 1000 + 2 * len(seat.neighbours)
+            options = {"num_cpus": _rounded(share), "max_restarts": 0, "max_concurrency": concurrency}
+            actors[seat.name] = made.options(**options).remote(seat)
         limit = _START_S + _START_PER_PLAYER_S * len(built_from)
         try:
-            connected = [
-                actors[seat.name].connect.remote({name: actors[name] for name in seat.listeners}) for seat in built_from
-            ]
-            _results(connected, limit)
-            _results([a.open.remote() for a in actors.values()], limit)
+            ray.get(
+                [
+                    a.connect.remote({name: actors[name] for name in seat.listeners})
+                    for seat, a in _pairs(built_from, actors)
+                ],
+                timeout=limit,
+            )
+            ray.get([a.open.remote() for a in actors.values()], timeout=limit)
         except GetTimeoutError:
             raise StartError(
                 f"{len(actors)} actors did not start within {limit:.0f} s; "
                 "play fewer players, or give Ray more CPUs and memory"
             ) from None
         except RayActorError as error:
-            raise StartError(f"an actor died while starting: {error}") from None
+            reason = str(error).strip().splitlines()[-1]
+            raise StartError(f"an actor died while starting: {reason}") from error
+        except RayTaskError as error:
+            if isinstance(error.cause, ModelError):
+                raise ModelError(error.cause.player, error.cause.move, error.cause.cause) from error
+            raise
         yield actors
     finally:
         for actor in actors.values():
             ray.kill(actor)
 
 
+def _pairs(built_from: list[Seat], actors: dict[Hashable, Any]) -> list[tuple[Seat, Any]]:
+    return [(seat, actors[seat.name]) for seat in built_from]
+
+
 def _rounded(share: float) -> float:
     """A share of a CPU in Ray's resolution of 1/10,000, rounded down so that all shares fit."""
     return max(int(share * 10_000), 1) / 10_000
-
-
-def _results(calls: list[Any], timeout: float | None = None) -> list[Any]:
-    try:
-        results: list[Any] = ray.get(calls, timeout=timeout)
-        return results
-    except RayTaskError as error:
-        cause = error.cause
-        if isinstance(cause, ModelError):
-            raise ModelError(cause.player, cause.move, cause.cause) from error
-        raise

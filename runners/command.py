@@ -8,25 +8,34 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..agents import ModelError
 from ..games import Game, NoClosedFormError, Oracle, predict
-from ..topology import attach_alpha, effective_sources, influence, read_graph, require_name, spectral_radius, validate
+from ..topology import (
+    attach_alpha,
+    effective_sources,
+    influence,
+    is_graph_file,
+    read_graph,
+    require_name,
+    spectral_radius,
+    validate,
+)
 from .directory import RunDirectory
-from .experiment import Experiment, dump_experiment, experiment_names, load_experiment
+from .experiment import Experiment, ExperimentError, dump_experiment, experiment_names, load_experiment
 from .monitor import Record
+from .observation import require_whole
 from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter
 from .staging import build_game
 from .tables import NARROWEST, player_table, run_panel, topology_table
-
-_GRAPH_FILES = (".graphml", ".edgelist", ".edges", ".adjlist", ".gz")
 
 app = typer.Typer(
     add_completion=False,
@@ -37,7 +46,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Entry point. Exit status: 0 done, 1 the run failed, 2 the request was wrong."""
+    """Entry point. Exit status: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted."""
     app()
 
 
@@ -63,13 +72,12 @@ def run(
             changes += [f"seed={seed}"] if seed is not None else []
             plan = load_experiment(experiment, changes)
             require_name("runner", plan.play.runner, ENGINES)
+            options = _engine_options(plan)
             game = build_game(plan)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
-        outcome = _play(plan, game, directory, console)
-        from .pictures import draw_run  # matplotlib is slow to import, and only a finished run needs it
-
-        drawn = draw_run(outcome, directory.path)
+        outcome = _play(plan, game, options, directory, console)
         directory.conclude(outcome)
+        drawn = _draw(outcome, directory, console)
         if not as_json:
             console.print(run_panel(outcome))
             console.print(player_table(outcome))
@@ -93,13 +101,16 @@ def topology(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes one key of the experiment.")
     ] = None,
+    directed: Annotated[bool, typer.Option(help="Take the lines of an edge list as one-way.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
 ) -> None:
     """Say what a graph alone decides: reach, influence, speed and noise floor."""
     console = _console()
     with _wrong_request(console):
-        if Path(source).suffix in _GRAPH_FILES:
-            graph, game = _weighted(read_graph(Path(source)), console), None
+        if is_graph_file(source):
+            if settings:
+                raise ExperimentError("--set changes an experiment, but a graph file was given; leave it out")
+            graph, game = _weighted(read_graph(Path(source), directed=directed), console), None
         else:
             plan = load_experiment(source, settings)
             game = build_game(plan)
@@ -119,8 +130,6 @@ def topology(
 
 
 def _topology_figures(graph: Any, game: Game | None) -> dict[str, Any]:
-    import numpy as np
-
     rho = spectral_radius(graph)
     predicted: dict[str, Any] = {
         "synchronous": {"rate": float(np.log(rho)) if rho > 0 else None, "noise_floor_rms": None},
@@ -148,10 +157,19 @@ def _weighted(graph: Any, console: Console) -> Any:
     return attach_alpha(graph, 0.3)
 
 
-def _play(plan: Experiment, game: Game, directory: RunDirectory, console: Console) -> Outcome:
+def _draw(outcome: Outcome, directory: RunDirectory, console: Console) -> list[Path]:
+    from .pictures import draw_run  # matplotlib is slow to import, and only a finished run needs it
+
+    try:
+        return draw_run(outcome, directory.path)
+    except Exception as error:
+        _fail(console, f"no picture: {type(error).__name__}: {error}; the results are in {directory.path}", 1)
+
+
+def _play(plan: Experiment, game: Game, options: dict[str, Any], directory: RunDirectory, console: Console) -> Outcome:
     directory.describe(dump_experiment(plan), game, plan.seed)
     console.print(
-        f"{plan.name}: {len(game.players)} players on {plan.play.runner}; {plan.description}", highlight=False
+        f"{plan.name}: {len(game.players)} players on {plan.play.runner}. {plan.description}", highlight=False
     )
     try:
         with RecordWriter(directory.records, game.players) as writer, _progress(plan.play.moves, console) as show:
@@ -167,7 +185,7 @@ def _play(plan: Experiment, game: Game, directory: RunDirectory, console: Consol
                 moves=plan.play.moves,
                 measure=plan.play.measure,
                 on_record=on_record,
-                **_engine_options(plan),
+                **options,
             )
     except ModelError as error:
         _fail(console, f"{error}; what was recorded until then is in {directory.path}", 1)
@@ -176,14 +194,21 @@ def _play(plan: Experiment, game: Game, directory: RunDirectory, console: Consol
     except Exception as error:
         logging.getLogger(__name__).debug("the run failed", exc_info=True)
         _fail(console, f"the run failed: {type(error).__name__}: {error}; records are in {directory.path}", 1)
-    raise AssertionError("unreachable")
 
 
 def _engine_options(plan: Experiment) -> dict[str, Any]:
     settings = plan.play
+    if settings.runner == "rounds" or settings.mode == "synchronous":
+        require_whole(every=settings.every or 1)
     if settings.runner == "rounds":
         return {"every": int(settings.every or 1)}
-    return {"mode": settings.mode, "rate": settings.rate, "every": settings.every, "workers": settings.workers}
+    return {
+        "mode": settings.mode,
+        "rate": settings.rate,
+        "every": settings.every,
+        "workers": settings.workers,
+        "patience": settings.patience,
+    }
 
 
 @contextlib.contextmanager
@@ -227,9 +252,11 @@ def _wrong_request(console: Console) -> Iterator[None]:
         yield
     except ValueError as error:
         _fail(console, str(error), 2)
+    except MemoryError as error:
+        _fail(console, f"the game needs more memory than there is ({error}); make it smaller", 2)
 
 
-def _fail(console: Console, text: str, status: int) -> None:
+def _fail(console: Console, text: str, status: int) -> NoReturn:
     console.print(f"error: {text}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(status)
 

@@ -24,6 +24,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ..games import MAX_ROWS
 from ..topology import UnknownNameError
 
 _HERE = "experiments"
@@ -37,7 +38,7 @@ class ExperimentError(ValueError):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, coerce_numbers_to_str=True)
 
 
 class TopologySection(_Section):
@@ -57,9 +58,12 @@ class TopologySection(_Section):
 
 
 class AlphaSection(_Section):
-    """How much: the scheme, and the self-weight of all players or of some (`default` stands for the others)."""
+    """How much: the scheme, and the self-weight of all players or of some (`default` stands for the others).
 
-    scheme: str = "uniform"
+    Without a scheme the α of the graph file or of `edges` hold, if there are any; else they are uniform.
+    """
+
+    scheme: str | None = None
     self_weight: float | dict[str, float] = 0.3
     edges: list[tuple[str, str, float]] | None = None
 
@@ -88,7 +92,7 @@ class StepSection(_Section):
     """Step size η_t = size · horizon / (horizon + t); constant without horizon."""
 
     size: float = Field(1.0, gt=0, le=1)
-    horizon: float | None = Field(None, gt=0)
+    horizon: float | None = Field(None, gt=0, allow_inf_nan=False)
 
 
 class ModelSection(_Section):
@@ -108,10 +112,11 @@ class PlaySection(_Section):
 
     runner: str = "rounds"
     moves: int = Field(200, ge=1)
-    samples: int = Field(100, ge=1)
+    samples: int = Field(100, ge=1, le=MAX_ROWS)
     mode: Literal["asynchronous", "synchronous"] = "asynchronous"
     rate: float | None = Field(20.0, gt=0, allow_inf_nan=False)
-    every: float | None = Field(None, gt=0)
+    every: float | None = Field(None, gt=0, allow_inf_nan=False)
+    patience: float = Field(600.0, gt=0)
     workers: int | None = Field(None, ge=1)
     measure: int = Field(1000, ge=0)
 
@@ -160,10 +165,11 @@ def load_experiment(source: str, settings: list[str] | None = None) -> Experimen
         raise UnknownNameError("experiment", source, names)
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ExperimentError(f"{source} is not YAML: {str(error).splitlines()[0]}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ExperimentError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise ExperimentError(f"{source} holds {type(content).__name__}, expected keys such as topology and model")
+        what = "nothing" if content is None else type(content).__name__
+        raise ExperimentError(f"{source} holds {what}, expected keys such as topology and model")
     for setting in settings or []:
         override(content, setting)
     return _checked(content, source)
@@ -192,7 +198,7 @@ def override(content: dict[str, Any], setting: str) -> None:
         place = inner
     try:
         place[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ExperimentError(f"the value of --set {setting!r} is not YAML") from None
 
 

@@ -3,18 +3,17 @@
 __all__ = ["Monitor", "Record"]
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..games import Game, NoClosedFormError, Oracle, Prediction, predict
-from ..games.prediction import Schedule
+from ..games.prediction import ABOVE_NOISE, Schedule
 from .observation import Observation, PlayerView
 
 _WINDOW = 0.25
 _KEPT = 2048
-_ABOVE_NOISE = 5.0
 _LEAST_POINTS = 3
 
 
@@ -27,10 +26,11 @@ class Record:
         seconds: since the first publication.
         messages: delivered so far.
         bytes: of their values.
-        players: in the order of the graph.
+        players: in the order of the graph; none in the trace that the monitor keeps.
         regrets: in nats, `[N]`.
         errors: root mean square over the statistics of μ_i − μ*_i, `[N]`.
         amplitude: of the error along the mode whose speed is measured.
+        undelivered: messages that never reached their listener.
     """
 
     time: float
@@ -41,6 +41,7 @@ class Record:
     regrets: NDArray[np.float64] | None
     errors: NDArray[np.float64] | None
     amplitude: float | None
+    undelivered: int = 0
 
     @property
     def nash_gap(self) -> float | None:
@@ -72,6 +73,7 @@ class Monitor:
         self.players: list[Hashable] = game.players
         self.prediction: Prediction = predict(game, schedule, oracle=self.oracle)
         self.trace: list[Record] = []
+        self.last: Record | None = None
         self._stride = 1
         self._seen = 0
 
@@ -91,6 +93,7 @@ class Monitor:
             regrets,
             errors,
             amplitude,
+            observed.undelivered,
         )
         self._keep(record)
         return record
@@ -128,7 +131,7 @@ class Monitor:
         times, logs = [], []
         for record in self.trace:
             if record.amplitude is None or record.amplitude <= max(
-                _ABOVE_NOISE * (mode.noise or 0.0), np.finfo(float).tiny
+                ABOVE_NOISE * (mode.noise or 0.0), np.finfo(float).tiny
             ):
                 break
             times.append(record.time)
@@ -138,8 +141,9 @@ class Monitor:
         return float(np.polyfit(times, logs, 1, w=np.exp(logs))[0])
 
     def _keep(self, record: Record) -> None:
+        self.last = replace(record, players=[])
         if self._seen % self._stride == 0:
-            self.trace.append(record)
+            self.trace.append(self.last)
             if len(self.trace) > _KEPT:
                 self.trace = self.trace[::2]
                 self._stride *= 2

@@ -1,6 +1,6 @@
 """What every engine yields as it plays: the state of all players at one moment."""
 
-__all__ = ["Engine", "Observation", "PlayerView"]
+__all__ = ["Engine", "Observation", "PlayerView", "require_whole"]
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +42,7 @@ class Observation:
         messages: delivered so far.
         bytes: of their values.
         players: in the order of the graph.
+        undelivered: messages that a newer one replaced before they could be sent, or whose receiver was dead.
         samples: rows generated for measurement, at the first and last observation if asked for.
         held_out: mean log-density of each player's holdout, in nats a row, at the last observation.
         states: `Player.state()` of each, at the last observation if asked for.
@@ -52,6 +53,7 @@ class Observation:
     messages: int
     bytes: int
     players: list[PlayerView]
+    undelivered: int = 0
     samples: Mapping[Hashable, Batch | None] = field(default_factory=dict)
     held_out: Mapping[Hashable, float | None] = field(default_factory=dict)
     states: Mapping[Hashable, State] = field(default_factory=dict)
@@ -72,3 +74,10 @@ Called with the game and, by keyword, `seed`, `moves`, `measure`, `keep_states` 
 until every player has made `moves` moves (on average, if it is asynchronous). It yields observations, the first before
 any move.
 """
+
+
+def require_whole(**counts: float) -> None:
+    """Raises ValueError unless every value is a whole number of at least 1."""
+    for name, value in counts.items():
+        if value != int(value) or value < 1:
+            raise ValueError(f"{name} is {value}, expected a whole number of at least 1")

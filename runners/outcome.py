@@ -16,6 +16,7 @@ from .monitor import Monitor, Record
 from .observation import Observation
 
 _WITHIN = 1.3
+_BELOW = 0.7
 CAN_GENERATE = 0.005
 """Share from which on a class counts as one that a player can generate."""
 
@@ -70,14 +71,16 @@ class Outcome:
     Arguments:
         runner: the engine.
         seed: of all random streams.
-        outcome: `converged`: the error of the last quarter is at most 1.3 times the predicted noise floor;
-            `budget reached`: it is not, or no floor is known.
+        outcome: `converged`: the error of the last quarter is 0.7 to 1.3 times the predicted noise floor;
+            `below the floor`: it is less, because messages came late or not at all and players averaged over old ones;
+            `budget reached`: it is more, or no floor is known.
         nash_gap: mean over the last quarter of the largest and of the mean regret, in nats.
         equilibrium_error: root mean square over the last quarter: of the worst player, and of all.
         prediction: what theory said.
         rate: measured slope of the log-error per move.
         players: in the order of the graph.
         trace: thinned records.
+        last: the last record.
         before: rows generated before the first move, if measured.
         after: rows generated after the last, if measured.
         states: the players' states, if asked for.
@@ -92,13 +95,14 @@ class Outcome:
     rate: float | None
     players: list[PlayerOutcome]
     trace: list[Record]
+    last: Record
     before: Mapping[Hashable, Batch | None]
     after: Mapping[Hashable, Batch | None]
     states: Mapping[Hashable, State]
 
     def summary(self) -> dict[str, Any]:
         """The figures of the run, for JSON; null where one does not apply or is not finite."""
-        last = self.trace[-1]
+        last = self.last
         figures = {
             "runner": self.runner,
             "players": len(self.players),
@@ -126,21 +130,29 @@ def conclude(runner: str, seed: int, game: Game, monitor: Monitor, first: Observ
     errors, regrets = monitor.errors(), monitor.regrets()
     floor = monitor.prediction.noise_floor_rms
     rms = None if errors is None else float(np.sqrt((errors**2).mean()))
-    converged = rms is not None and floor is not None and rms <= _WITHIN * floor
+    if monitor.last is None:
+        raise ValueError("the monitor has seen no observation, expected at least one")
     return Outcome(
         runner=runner,
         seed=seed,
-        outcome="converged" if converged else "budget reached",
+        outcome=_name(rms, floor),
         nash_gap={"max": monitor.nash_gap(), "mean": None if regrets is None else float(regrets.mean())},
         equilibrium_error={"max": None if errors is None else float(errors.max()), "rms": rms},
         prediction=monitor.prediction,
         rate=monitor.rate(),
         players=_players(game, monitor, last),
         trace=monitor.trace,
+        last=monitor.last,
         before=first.samples,
         after=last.samples,
         states=last.states,
     )
+
+
+def _name(rms: float | None, floor: float | None) -> str:
+    if rms is None or floor is None or rms > _WITHIN * floor:
+        return "budget reached"
+    return "converged" if rms >= _BELOW * floor else "below the floor"
 
 
 def _players(game: Game, monitor: Monitor, last: Observation) -> list[PlayerOutcome]:

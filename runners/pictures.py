@@ -41,20 +41,21 @@ def draw_convergence(outcome: Outcome) -> Figure | None:
     times = [r.time for r in records]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.semilogy(times, [r.error_rms for r in records], label="all players")
+    errors = np.array([r.error_rms for r in records])
+    left.plot(times, np.where(errors > 0, errors, np.nan), label="all players")
+    if (errors > 0).any():
+        left.set_yscale("log")
     predicted = outcome.prediction
     if predicted.noise_floor_rms:
         left.axhline(predicted.noise_floor_rms, color="black", linestyle="--", label="predicted floor")
     amplitudes = [(r.time, r.amplitude) for r in records if r.amplitude]
     if predicted.mode is not None and amplitudes:
         mode_times, mode_sizes = (np.array(column) for column in zip(*amplitudes, strict=True))
-        left.semilogy(
-            mode_times, mode_sizes, color="tab:green", linewidth=1, label="slowest mode that the start excites"
-        )
+        left.plot(mode_times, mode_sizes, color="tab:green", linewidth=1, label="slowest mode that the start excites")
         line = mode_sizes[0] * np.exp(predicted.mode.rate * (mode_times - mode_times[0]))
-        lowest = 0.3 * min(np.min(mode_sizes), *(r.error_rms for r in records if r.error_rms))
+        lowest = 0.3 * np.min([*mode_sizes, *errors[errors > 0]])
         shown = line > lowest
-        left.semilogy(
+        left.plot(
             mode_times[shown],
             line[shown],
             color="tab:green",
@@ -65,8 +66,10 @@ def draw_convergence(outcome: Outcome) -> Figure | None:
     left.legend(fontsize=8)
     gaps = np.array([r.nash_gap for r in records])
     mean = np.array([np.mean(r.regrets) for r in records if r.regrets is not None])
-    right.semilogy(times, np.where(gaps > 0, gaps, np.nan), label="largest regret (Nash gap)")
-    right.semilogy(times, np.where(mean > 0, mean, np.nan), label="mean regret")
+    right.plot(times, np.where(gaps > 0, gaps, np.nan), label="largest regret (Nash gap)")
+    right.plot(times, np.where(mean > 0, mean, np.nan), label="mean regret")
+    if (mean > 0).any():
+        right.set_yscale("log")
     right.set(xlabel="moves per player", ylabel="nats", title="regret")
     right.legend(fontsize=8)
     return figure
@@ -77,8 +80,9 @@ def draw_samples(outcome: Outcome) -> Figure | None:
 
     None if they generate no images.
     """
-    players = [p.player for p in outcome.players if outcome.after.get(p.player)][:_MOST_PLAYERS]
-    image = _image_variable(outcome.after[players[0]]) if players else None
+    images = {p.player: _image_variable(outcome.after.get(p.player)) for p in outcome.players}
+    image = next((name for name in images.values() if name is not None), None)
+    players = [player for player, name in images.items() if name == image][:_MOST_PLAYERS]
     if image is None:
         return None
     figure = Figure(figsize=(10.5, 0.55 + 0.52 * len(players)), layout="constrained")
@@ -88,7 +92,8 @@ def draw_samples(outcome: Outcome) -> Figure | None:
         (outcome.before, outcome.after),
         strict=True,
     ):
-        rows = [_strip(batches, player, image) for player in players]
+        shape = next(v.shape for v in _space_of(outcome.after[players[0]]) if v.name == image)
+        rows = [_strip(batches, player, image, shape[0]) for player in players]
         width = max(row.shape[1] for row in rows)
         sheet = np.concatenate(
             [np.pad(row, ((0, 2), (0, width - row.shape[1])), constant_values=np.nan) for row in rows]
@@ -101,21 +106,24 @@ def draw_samples(outcome: Outcome) -> Figure | None:
         panel.tick_params(length=0)
         for spine in panel.spines.values():
             spine.set_visible(False)
-    figure.supylabel("player", fontsize=9)
+    figure.axes[0].set_ylabel("player", fontsize=9)
     return figure
 
 
 def _image_variable(batch: Batch | None) -> str | None:
-    space: Space | None = None if batch is None else batch.space
-    found = [v.name for v in space or () if len(v.shape) == 2 and v.kind in ("binary", "real")]
+    found = [v.name for v in _space_of(batch) if len(v.shape) == 2 and v.kind in ("binary", "real")]
     return found[0] if found else None
 
 
-def _strip(batches: Mapping[Any, Batch | None], player: Any, image: str) -> NDArray[np.float64]:
+def _space_of(batch: Batch | None) -> Space | tuple[()]:
+    return () if batch is None else batch.space
+
+
+def _strip(batches: Mapping[Any, Batch | None], player: Any, image: str, height: int) -> NDArray[np.float64]:
     """Ten draws side by side: of each class that it can generate as evenly as ten allow, or the first ten."""
     batch = batches.get(player)
     if not batch:
-        return np.full((8, 1), np.nan)
+        return np.full((height, 1), np.nan)
     chosen = _even_choice(batch)
     tiles = [np.pad(batch[image][k].astype(float), ((0, 0), (0, 2)), constant_values=np.nan) for k in chosen]
     return np.concatenate(tiles, axis=1)

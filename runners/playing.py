@@ -79,4 +79,7 @@ def _engine(runner: str, options: dict[str, Any]) -> tuple[Engine, Schedule]:
         return rounds, "synchronous"
     from .cluster import cluster
 
-    return cluster, "synchronous" if options.get("mode") == "synchronous" else "poisson"
+    mode = require_name("mode", options.get("mode", "asynchronous"), ("asynchronous", "synchronous"))
+    if mode == "synchronous":
+        return cluster, "synchronous"
+    return cluster, "poisson" if options.get("rate", 20.0) is not None else "unknown"

@@ -23,6 +23,7 @@ _RUN = pa.schema(
         ("seconds", pa.float64()),
         ("messages", pa.int64()),
         ("bytes", pa.int64()),
+        ("undelivered", pa.int64()),
         ("nash_gap", pa.float64()),
         ("error_rms", pa.float64()),
     ]
@@ -73,6 +74,7 @@ class RecordWriter:
                 "seconds": [record.seconds],
                 "messages": [record.messages],
                 "bytes": [record.bytes],
+                "undelivered": [record.undelivered],
                 "nash_gap": [record.nash_gap],
                 "error_rms": [record.error_rms],
             }
@@ -124,7 +126,7 @@ class _Parts:
         self._since = time.monotonic()
 
 
-def read_records(directory: Path, name: str = "run") -> Any:
+def read_records(directory: Path | str, name: str = "run") -> Any:
     """All records of a run directory's `records` folder as one `pyarrow.Table`, in the order written.
 
     Arguments:
@@ -134,6 +136,7 @@ def read_records(directory: Path, name: str = "run") -> Any:
     Raises:
         FileNotFoundError: there is no record of this name.
     """
+    directory = Path(directory)
     parts = sorted(directory.glob(f"{name}-*.parquet"))
     if not parts:
         raise FileNotFoundError(f"no records {name!r} in {directory}; expected {name}-00000.parquet")

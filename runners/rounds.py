@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..agents import Move, Player, seats
 from ..games import Game
-from .observation import Observation, PlayerView
+from .observation import Observation, PlayerView, require_whole
 
 
 def rounds(
@@ -28,12 +28,14 @@ def rounds(
 
     Raises:
         ModelError: a model failed.
+        ValueError: `moves` or `every` is not a whole number of at least 1.
     """
+    require_whole(moves=moves, every=every)
     players = {seat.name: seat.build() for seat in seats(game, seed)}
     made = [player.open() for player in players.values()]
     sent, size = 0, 0
     began = time.perf_counter()
-    yield _observe(players, 0, began, (sent, size), measure, last=moves == 0, keep_states=keep_states)
+    yield _observe(players, 0, began, (sent, size), measure, last=False, keep_states=keep_states)
     for number in range(1, moves + 1):
         count, nbytes = _deliver(made, players)
         sent, size = sent + count, size + nbytes

@@ -1,6 +1,6 @@
 """From an experiment to the game that it describes: graph, α, data and its split, models."""
 
-__all__ = ["build_game", "build_graph"]
+__all__ = ["build_game"]
 
 from dataclasses import replace
 from typing import Any
@@ -58,16 +58,11 @@ def build_game(experiment: Experiment) -> Game:
     return Game(weighted, specs)
 
 
-def build_graph(experiment: Experiment) -> "nx.DiGraph[Any]":
-    """The graph of an experiment with α; the data are loaded only where the scheme goes by their size."""
-    if experiment.alpha.scheme == "size":
-        return build_game(experiment).graph
-    return _with_alpha(_bare_graph(experiment.topology), experiment.alpha, {})
-
-
 def _bare_graph(section: TopologySection) -> Any:
     if section.file is not None:
+        _require_unused("topology.file", section, ("arguments", "seed"))
         return read_graph(section.file, directed=section.directed)
+    _require_unused("topology.generator", section, ("directed",))
     return generate_graph(section.generator or "", seed=section.seed, **section.arguments)
 
 
@@ -87,9 +82,24 @@ def _with_alpha(graph: Any, section: AlphaSection, sizes: dict[Any, int]) -> "nx
             (_player(by_name, sender, "alpha.edges"), _player(by_name, listener, "alpha.edges")): alpha
             for sender, listener, alpha in section.edges
         }
-    return attach_alpha(
-        graph, self_weight, section.scheme, sizes=sizes if section.scheme == "size" else None, alpha=explicit
-    )
+    scheme = section.scheme or _scheme(graph, explicit)
+    if scheme == "explicit":
+        _require_unused("alpha.scheme explicit", section, ("self_weight",))
+    return attach_alpha(graph, self_weight, scheme, sizes=sizes if scheme == "size" else None, alpha=explicit)
+
+
+def _scheme(graph: Any, explicit: Any) -> str:
+    """The α that the file or the experiment gives, if it does; else uniform."""
+    given = explicit is not None or any("alpha" in attributes for _, _, attributes in graph.edges(data=True))
+    return "explicit" if given else "uniform"
+
+
+def _require_unused(where: str, section: Any, keys: tuple[str, ...]) -> None:
+    """Refuses keys that are set but mean nothing here, instead of passing over them."""
+    fields = type(section).model_fields
+    for key in keys:
+        if getattr(section, key) != fields[key].get_default(call_default_factory=True):
+            raise ExperimentError(f"option {key!r} means nothing with {where}; leave it out")
 
 
 def _player(by_name: dict[str, Any], name: str, key: str) -> Any:
@@ -104,15 +114,19 @@ def _private_data(experiment: Experiment, players: int) -> tuple[ExponentialFami
     section, model = experiment.data, experiment.model
     data_seed, split_seed = (np.random.SeedSequence(experiment.seed, spawn_key=(k,)) for k in (_DATA, _SPLIT))
     if section.source == "synthetic":
-        family = synthetic_family(model.family, model.dimension, classes=model.classes)
+        _require_unused("data.source synthetic", section, ("options", "file", "label", "split"))
+        family = synthetic_family(model.family, model.dimension, classes=model.classes, **model.options)
         rng = np.random.default_rng(data_seed)
         batches = synthetic_data(family, players, section.rows, rng, spread=section.spread)
         return family, [_cut(batch, section.holdout) for batch in batches]
+    _require_unused(f"data.source {section.source}", section, ("rows", "spread"))
     if section.source == "npz":
+        _require_unused("data.source npz", section, ("options",))
         if section.file is None:
             raise ExperimentError("data.source is npz: give data.file, the path of the file")
         dataset = load_npz(section.file, label=section.label)
     else:
+        _require_unused(f"data.source {section.source}", section, ("file", "label"))
         dataset = load_dataset(section.source, **section.options)
     label = dataset.label if model.family.startswith("class-conditional-") else None
     family = family_for(model.family, _space_for(model.family, dataset.batch.space), label=label, **model.options)

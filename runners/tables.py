@@ -63,6 +63,9 @@ def run_panel(outcome: Outcome) -> Panel:
     ]
     if predicted["rate"] is not None and outcome.prediction.mode is None:
         lines[-1] += " (the start lifts no mode far enough above the noise to measure)"
+    late = outcome.last.undelivered
+    if late:
+        lines.append(f"{late} messages were replaced by newer ones before they could be sent, or met a dead player")
     rejected = sum(sum(p.rejected.values()) for p in outcome.players)
     if rejected:
         lines.append(f"{rejected} messages were rejected; players.json names the reasons")

@@ -11,6 +11,7 @@ from .errors import IsolatedPlayerError as IsolatedPlayerError
 from .errors import RowSumError as RowSumError
 from .errors import SchemeError as SchemeError
 from .errors import UnanchoredError as UnanchoredError
+from .files import is_graph_file as is_graph_file
 from .files import read_graph as read_graph
 from .files import write_graph as write_graph
 from .generators import generate_graph as generate_graph
@@ -49,6 +50,7 @@ __all__ = [
     "generator_names",
     "homogenisation",
     "influence",
+    "is_graph_file",
     "listening_matrix",
     "mixing_matrix",
     "normalize",

@@ -85,9 +85,7 @@ def edge_arrays(G: DiGraph) -> EdgeArrays:
             "G.edges[j, i]['alpha'] or rebuild with topology.attach_alpha(G)",
             bad,
         )
-    return EdgeArrays(
-        np.array(listeners, dtype=np.intp), np.array(speakers, dtype=np.intp), alpha, len(number)
-    )
+    return EdgeArrays(np.array(listeners, dtype=np.intp), np.array(speakers, dtype=np.intp), alpha, len(number))
 
 
 def positions(G: DiGraph, players: Iterable[Hashable]) -> NDArray[np.intp]:
@@ -137,8 +135,7 @@ def _refuse_non_numbers(G: DiGraph) -> None:
     }
     if all(value is None for value in bad.values()):
         raise AlphaError(
-            f"alpha on {_edges(bad)} is missing, expected a finite number >= 0; call "
-            "topology.attach_alpha(G)",
+            f"alpha on {_edges(bad)} is missing, expected a finite number >= 0; call topology.attach_alpha(G)",
             bad,
         )
     raise AlphaError(

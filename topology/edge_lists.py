@@ -38,8 +38,7 @@ def parse_edges(text: str, name: str, *, directed: bool) -> AnyGraph:
             attributes = None
         if attributes is None:
             raise GraphFileError(
-                f"line {number} of {name} is {line[:60]!r}, expected 'j i', 'j i alpha' or "
-                "'j i {'alpha': ...}'"
+                f"line {number} of {name} is {line[:60]!r}, expected 'j i', 'j i alpha' or 'j i {{'alpha': ...}}'"
             )
         j, i = words[:2]
         if G.has_edge(j, i) and G.edges[j, i] != attributes:

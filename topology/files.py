@@ -1,6 +1,6 @@
 """Graphs of players in files: GraphML, edge lists and adjacency lists, read without trusting them."""
 
-__all__ = ["read_graph", "write_graph"]
+__all__ = ["is_graph_file", "read_graph", "write_graph"]
 
 import gzip
 import io
@@ -78,10 +78,18 @@ def read_graph(path: str | os.PathLike[str], *, directed: bool = False) -> AnyGr
         parse = parse_edges if kind == "edges" else parse_neighbours
         G = parse(text, str(where), directed=directed)
     if not len(G):
-        raise GraphFileError(
-            f"{where} holds no player, expected at least one; check that it was written in full"
-        )
+        raise GraphFileError(f"{where} holds no player, expected at least one; check that it was written in full")
     return _with_integers(G)
+
+
+def is_graph_file(name: str | Path) -> bool:
+    """Whether a file name has a suffix that `read_graph` knows, `.gz` after it or not.
+
+    >>> is_graph_file("net.graphml"), is_graph_file("plan.yaml")
+    (True, False)
+    """
+    where = Path(name)
+    return (Path(where.stem).suffix if where.suffix.lower() == ".gz" else where.suffix).lower() in _SUFFIXES
 
 
 def write_graph(G: AnyGraph, path: str | os.PathLike[str]) -> None:
@@ -109,18 +117,14 @@ def write_graph(G: AnyGraph, path: str | os.PathLike[str]) -> None:
         raise GraphFileError(f"cannot write a {type(G).__name__}, expected a networkx.Graph or DiGraph")
     twice = [name for name, count in Counter(map(str, G)).items() if count > 1]
     if twice:
-        raise GraphFileError(
-            f"several players are called {name_some(twice)} as text, expected one; rename them"
-        )
+        raise GraphFileError(f"several players are called {name_some(twice)} as text, expected one; rename them")
     data = _graphml(where, G)
     draft = where.with_name(f".{where.name}.{os.getpid()}.tmp")
     try:
         draft.write_bytes(gzip.compress(data, mtime=0) if where.suffix == ".gz" else data)
         draft.replace(where)
     except OSError as reason:
-        raise GraphFileError(
-            f"cannot write {where}: {reason.strerror}; check that its folder exists"
-        ) from reason
+        raise GraphFileError(f"cannot write {where}: {reason.strerror}; check that its folder exists") from reason
     finally:
         draft.unlink(missing_ok=True)
 
@@ -136,8 +140,7 @@ def _graphml(where: Path, G: AnyGraph) -> bytes:
         expat.ParserCreate().Parse(buffer.getvalue(), True)
     except (nx.NetworkXException, expat.ExpatError, TypeError, ValueError) as reason:
         raise GraphFileError(
-            f"cannot write {where.name}, expected names and attributes that XML can hold: {reason}; rename "
-            "them"
+            f"cannot write {where.name}, expected names and attributes that XML can hold: {reason}; rename them"
         ) from reason
     return buffer.getvalue()
 
@@ -171,17 +174,13 @@ def _contents(where: Path) -> bytes:
     except FileNotFoundError as reason:
         raise GraphFileError(f"no file {where}, expected a graph there; check the path") from reason
     except (gzip.BadGzipFile, EOFError, zlib.error) as reason:
-        raise GraphFileError(
-            f"{where} is not a whole gzip file, expected one by its name: {reason}"
-        ) from reason
+        raise GraphFileError(f"{where} is not a whole gzip file, expected one by its name: {reason}") from reason
     except OSError as reason:
         raise GraphFileError(f"{where} cannot be read, expected a file: {reason.strerror}") from reason
     if not data.strip():
         raise GraphFileError(f"{where} is empty, expected a graph; check that it was written in full")
     if len(data) > _LARGEST:
-        raise GraphFileError(
-            f"{where} holds more than 1 GiB, expected less; split it or load it with networkx"
-        )
+        raise GraphFileError(f"{where} holds more than 1 GiB, expected less; split it or load it with networkx")
     return data
 
 
@@ -198,8 +197,7 @@ def _parse_graphml(where: Path, data: bytes) -> AnyGraph:
     parallel = {(j, i) for (j, i), count in Counter(_pairs(read)).items() if count > 1}
     if parallel and any("alpha" in attributes for _, _, attributes in read.edges(data=True)):
         raise GraphFileError(
-            f"{where} has parallel edges {name_some(sorted(parallel))} with alpha, expected one edge "
-            "a pair; merge them"
+            f"{where} has parallel edges {name_some(sorted(parallel))} with alpha, expected one edge a pair; merge them"
         )
     G: AnyGraph = nx.DiGraph(read) if read.is_directed() else nx.Graph(read)
     return G
@@ -215,8 +213,7 @@ def _refuse_entities(where: Path, data: bytes) -> None:
 
     def refuse(*_: object) -> None:
         raise GraphFileError(
-            f"{where} declares a document type, expected GraphML without DTD and entities; remove the "
-            "declaration"
+            f"{where} declares a document type, expected GraphML without DTD and entities; remove the declaration"
         )
 
     parser = expat.ParserCreate()
@@ -225,9 +222,7 @@ def _refuse_entities(where: Path, data: bytes) -> None:
     try:
         parser.Parse(data, True)
     except expat.ExpatError as reason:
-        raise GraphFileError(
-            f"{where} is not well-formed XML: {reason}; check that it was written in full"
-        ) from reason
+        raise GraphFileError(f"{where} is not well-formed XML: {reason}; check that it was written in full") from reason
 
 
 def _with_integers(G: AnyGraph) -> AnyGraph:

@@ -49,6 +49,8 @@ def generate_graph(name: str, *, seed: int | None = None, **arguments: Any) -> A
     generators = _generators()
     make = generators[require_name("generator", name, generators)]
     taken = _parameters(make)
+    if name in _SHAPES:
+        _require_sizes(name, arguments)
     if isinstance(arguments.get("create_using"), str):
         arguments["create_using"] = _graph_class(arguments["create_using"])
     _require_fit(name, taken, arguments)
@@ -64,9 +66,7 @@ def generate_graph(name: str, *, seed: int | None = None, **arguments: Any) -> A
         TypeError,
         ValueError,
     ) as reason:
-        raise GeneratorError(
-            f"{name} refuses {_show(arguments)}: {reason}; it takes {_signature(taken)}"
-        ) from reason
+        raise GeneratorError(f"{name} refuses {_show(arguments)}: {reason}; it takes {_signature(taken)}") from reason
     return _plain(name, made)
 
 
@@ -82,9 +82,7 @@ def generator_names() -> list[str]:
 def _plain(name: str, made: object) -> AnyGraph:
     if not isinstance(made, nx.Graph) or not len(made):
         what = "an empty graph" if isinstance(made, nx.Graph) else type(made).__name__
-        raise GeneratorError(
-            f"{name} made {what}, expected a graph of at least one player; change its arguments"
-        )
+        raise GeneratorError(f"{name} made {what}, expected a graph of at least one player; change its arguments")
     G: AnyGraph = nx.DiGraph(made) if made.is_directed() else nx.Graph(made)
     G.remove_edges_from(list(nx.selfloop_edges(G)))
     if not all(isinstance(player, int | str) for player in G):
@@ -97,12 +95,15 @@ def _require_fit(name: str, taken: Mapping[str, inspect.Parameter], arguments: M
     needed = {key for key, p in taken.items() if p.default is p.empty and key != "seed"}
     missing = sorted(needed - arguments.keys())
     if unknown or missing:
-        wrong = [f"got {', '.join(unknown)}"] * bool(unknown) + [f"lacks {', '.join(missing)}"] * bool(
-            missing
-        )
-        raise GeneratorError(
-            f"{name} {' and '.join(wrong)}, expected {_signature(taken)}; change its arguments"
-        )
+        wrong = [f"got {', '.join(unknown)}"] * bool(unknown) + [f"lacks {', '.join(missing)}"] * bool(missing)
+        raise GeneratorError(f"{name} {' and '.join(wrong)}, expected {_signature(taken)}; change its arguments")
+
+
+def _require_sizes(name: str, arguments: Mapping[str, Any]) -> None:
+    """Our own shapes take counts; networkx would take a text for a list of players."""
+    for key, value in arguments.items():
+        if key != "p" and (not isinstance(value, int) or value < 1):
+            raise GeneratorError(f"{name} has {key}={value!r}, expected a whole number of at least 1")
 
 
 def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -114,11 +115,7 @@ def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _signature(taken: Mapping[str, inspect.Parameter]) -> str:
-    words = (
-        key if p.default is p.empty else f"{key}={p.default!r}"
-        for key, p in taken.items()
-        if key not in _OURS
-    )
+    words = (key if p.default is p.empty else f"{key}={p.default!r}" for key, p in taken.items() if key not in _OURS)
     return ", ".join(words) or "no arguments"
 
 

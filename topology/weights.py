@@ -159,9 +159,7 @@ _SHARES: Mapping[str, Callable[[DiGraph, Mapping[Any, float]], dict[Any, _Shares
 def _proportional(i: Hashable, weights: _Shares) -> _Shares:
     total = math.fsum(weights.values())
     if weights and total <= 0:
-        raise AlphaError(
-            f"the neighbours of player {i!r} have sizes that sum to 0, expected at least one > 0", [i]
-        )
+        raise AlphaError(f"the neighbours of player {i!r} have sizes that sum to 0, expected at least one > 0", [i])
     return {j: weight / total for j, weight in weights.items()}
 
 
@@ -203,15 +201,11 @@ def _require_company(H: DiGraph) -> None:
         raise IsolatedPlayerError(isolation_message(alone), alone)
 
 
-def _per_player(
-    H: DiGraph, given: float | Mapping[Any, float], name: str, *, high: float
-) -> dict[Any, float]:
+def _per_player(H: DiGraph, given: float | Mapping[Any, float], name: str, *, high: float) -> dict[Any, float]:
     values = given if isinstance(given, Mapping) else dict.fromkeys(H, given)
     missing = [i for i in H if i not in values]
     if missing:
-        raise AlphaError(
-            f"{name} is missing for player {name_some(missing)}, expected a number for each", missing
-        )
+        raise AlphaError(f"{name} is missing for player {name_some(missing)}, expected a number for each", missing)
     strangers = [i for i in values if i not in H]
     if strangers:
         raise AlphaError(f"{name} names {name_some(strangers)}, expected players of the graph", strangers)

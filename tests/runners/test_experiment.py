@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nashgossip.runners import Experiment, ExperimentError, build_game, build_graph, experiment_names, load_experiment
+from nashgossip.runners import Experiment, ExperimentError, build_game, experiment_names, load_experiment
 from nashgossip.runners.experiment import dump_experiment, override
 from nashgossip.topology import UnknownNameError
 
@@ -31,7 +31,7 @@ def test_a_built_in_experiment_loads_builds_and_survives_a_round_trip(name: str,
     experiment = load_experiment(name)
     assert (experiment.name, experiment.description) == (name, experiment_names()[name])
     game = build_game(experiment)
-    assert len(game.players) == len(build_graph(experiment)) == 10
+    assert len(game.players) == 10
     again = load_experiment(written(tmp_path, dump_experiment(experiment)))
     assert again == experiment
     assert dump_experiment(again) == dump_experiment(experiment)
@@ -142,7 +142,7 @@ def test_a_wrong_value_is_named_with_its_key(setting: str, message: str, tmp_pat
         (SMALL + "plays: {moves: 3}\n", "unknown key 'plays'; did you mean 'play'?"),
         (SMALL + "play: {moves: 3, rat: 3}\n", "unknown key 'play.rat'; did you mean 'play.rate'?"),
         ("- a\n- b\n", "holds list, expected keys such as topology and model"),
-        ("", "holds NoneType, expected keys such as topology and model"),
+        ("", "holds nothing, expected keys such as topology and model"),
         ("name: [a\n", "is not YAML"),
         ("name: \x00\n", "is not YAML"),
     ],
@@ -225,7 +225,7 @@ def test_the_seed_decides_data_and_split() -> None:
 
 
 def test_self_weights_by_name_with_a_default() -> None:
-    graph = build_graph(load_experiment("two-anchors"))
+    graph = build_game(load_experiment("two-anchors")).graph
     assert [graph.edges[player, player]["alpha"] for player in graph] == [0.5, 0, 0, 0, 0, 0.5, 0, 0, 0, 0]
 
 
@@ -238,7 +238,7 @@ alpha:
   edges: [["0", "0", 0.25], ["1", "0", 0.75], ["0", "1", 0.5], ["1", "1", 0.5]]
 model: {family: gaussian}
 """
-    graph = build_graph(load_experiment(written(tmp_path, text)))
+    graph = build_game(load_experiment(written(tmp_path, text))).graph
     assert dict(graph.edges) == {
         (0, 0): {"alpha": 0.25},
         (1, 0): {"alpha": 0.75},

@@ -130,9 +130,10 @@ def test_observations_come_as_the_play_goes_on() -> None:
     assert [next(endless).time for _ in range(3)] == [0.0, 1.0, 2.0]
 
 
-def test_no_round_at_all_is_one_observation() -> None:
-    (only,) = rounds(gaussian_ring(), seed=1, moves=0, measure=3, keep_states=True)
-    assert (only.time, len(only.samples), len(only.states)) == (0.0, 5, 5)
+@pytest.mark.parametrize("counts", [{"moves": 0}, {"moves": 5, "every": 0.5}, {"moves": 1.5}])
+def test_rounds_are_counted_in_whole_numbers(counts: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected a whole number of at least 1"):
+        next(rounds(gaussian_ring(), seed=1, **counts))
 
 
 def test_the_seed_decides_the_trace() -> None:

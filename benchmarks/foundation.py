@@ -107,7 +107,6 @@ def bench_start() -> dict[str, Any]:
         engine.close()
 
     game = digits_game(10, 16)
-    start_ours()
     times = {name: once(call) for name, call in (("actors_s", start_ours), ("raw_actors_s", start_bare))}
     ray.shutdown()
     return {"session_s": session, **times}

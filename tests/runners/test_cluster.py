@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from sklearn.mixture import GaussianMixture
 
 from nashgossip.agents import EstimatorModel, ExponentialFamilyModel, ModelError, Source, State
 from nashgossip.games import Batch, Game, Gaussian, PlayerSpec, Space, synthetic_data, synthetic_family
-from nashgossip.runners import Outcome, StartError, play
+from nashgossip.runners import Outcome, PlayerLostError, StallError, StartError, play
 from nashgossip.topology import attach_alpha, generate_graph
 
 PLAYERS = 4
@@ -51,6 +52,22 @@ class Failing:
 
     def load(self, state: State) -> None:
         self._inner.load(state)
+
+
+class Troubled(Failing):
+    """Learns from its data and makes five moves; then its process dies, or it never returns."""
+
+    def __init__(self, folder: Path, ends: str) -> None:
+        super().__init__(folder, 10**9)
+        self._ends, self._learned = ends, 0
+
+    def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        self._learned += 1
+        if self._learned > 6 and self._ends == "dies":
+            os._exit(1)
+        if self._learned > 6:
+            threading.Event().wait()
+        super().learn(sources, rng)
 
 
 def stillborn(driver: int) -> ExponentialFamilyModel:
@@ -260,6 +277,23 @@ class TestInOneSession:
     def test_an_actor_that_dies_while_starting_is_no_model_error(self) -> None:
         with pytest.raises(StartError, match="(?s)an actor died while starting: .*no room for a model here"):
             play(with_models(partial(stillborn, os.getpid())), "ray", seed=1, moves=10)
+
+    @pytest.mark.parametrize("mode", ["asynchronous", "synchronous"])
+    def test_a_player_whose_process_dies_is_named(self, mode: str, tmp_path: Path) -> None:
+        with pytest.raises(PlayerLostError, match="the process of player 2 died; if memory is short, play fewer"):
+            play(with_models(partial(Troubled, tmp_path, "dies")), "ray", seed=1, moves=1000, mode=mode, rate=50.0)
+
+    @pytest.mark.parametrize("mode", ["asynchronous", "synchronous"])
+    def test_a_player_that_hangs_is_named_after_a_while(self, mode: str, tmp_path: Path) -> None:
+        game = with_models(partial(Troubled, tmp_path, "hangs"))
+        with pytest.raises(StallError, match="player .*2.* did not move or answer for 3 s; look at its model"):
+            play(game, "ray", seed=1, moves=1000, mode=mode, rate=50.0, patience=3.0)
+
+    def test_moves_without_pause_have_no_prediction(self) -> None:
+        outcome = play(game_on(undirected()), "ray", seed=1, moves=5, rate=None)
+        predicted = outcome.summary()["predicted"]
+        assert predicted["spectral_radius"] > 0
+        assert (predicted["rate"], predicted["noise_floor_rms"], outcome.outcome) == (None, None, "budget reached")
 
     def test_a_black_box_plays_without_closed_form(self) -> None:
         graph, family = attach_alpha(generate_graph("ring", n=3), 0.5), Gaussian((2,))

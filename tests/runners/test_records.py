@@ -46,6 +46,7 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
             "seconds": n / 10,
             "messages": 2 * n,
             "bytes": 16 * n,
+            "undelivered": 0,
             "nash_gap": 0.3,
             "error_rms": pytest.approx(np.sqrt(12.5)),
         }

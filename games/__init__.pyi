@@ -24,6 +24,7 @@ from .gaussian import Exponential as Exponential
 from .gaussian import Gaussian as Gaussian
 from .gaussian import GaussianDiagonal as GaussianDiagonal
 from .gaussian import GaussianFull as GaussianFull
+from .gossip import Gossip as Gossip
 from .mixtures import class_histogram as class_histogram
 from .mixtures import label_of as label_of
 from .mixtures import predicted_mixtures as predicted_mixtures

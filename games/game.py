@@ -114,11 +114,12 @@ class Game:
     Arguments:
         graph: as `topology.attach_alpha` makes it; its order of nodes is the order of players everywhere.
         specs: node → specification.
+        anchored: whether every player must be reached by real data; `False` admits games that drift and collapse.
 
     Raises:
         GameError: a node without specification or the reverse, an anchored player without data, data over other
-            variables than the model's, an edge whose sender does not publish what the listener needs, or a fan-out wider
-            than the degree.
+            variables than the model's, an edge whose sender does not publish what the listener needs, or a fan-out
+            wider than the degree.
         BoundaryError: an anchored player's statistics lie on the boundary (named; the remedy is smoothing).
         GraphError: see `topology.validate`.
         SpaceError: one name stands for different variables at the two ends of an edge.
@@ -126,9 +127,10 @@ class Game:
 
     graph: "nx.DiGraph[Any]"
     specs: Mapping[Any, PlayerSpec]
+    anchored: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
-        topology.validate(self.graph)
+        topology.validate(self.graph, anchored=self.anchored)
         if set(self.specs) != set(self.graph):
             odd = sorted(map(str, set(self.specs) ^ set(self.graph)))
             raise GameError(f"players and nodes of the graph differ: {', '.join(odd[:10])}")

@@ -14,7 +14,7 @@ class Gossip:
         style: `push`: tell listeners after a move; `pull`: ask neighbours after a move, who answer with a fresh batch;
             `push-pull`: both.
         fan_out: listeners told, and neighbours asked, each time; None for all of them.
-        order: how these are chosen among more: at `random` (without replacement) or `round-robin`.
+        order: how these are chosen: at `random` (without replacement) or `round-robin`.
         every: tells and asks after every `every`-th move only.
         fresh: whether every listener gets a batch of its own instead of one batch for all.
         keep: letters kept of a neighbour, the newest first; they share its weight equally.
@@ -22,7 +22,7 @@ class Gossip:
     Raises:
         ValueError: a number below 1, or an unknown style or order.
 
-    Source: Demers et al., *Epidemic algorithms for replicated database maintenance*, 1987, for push, pull and push-pull.
+    Source: Demers et al., *Epidemic algorithms for replicated database maintenance*, 1987.
     """
 
     style: Literal["push", "pull", "push-pull"] = "push"

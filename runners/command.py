@@ -1,6 +1,6 @@
-"""The command line: `nashgossip run`, `list`, `topology`."""
+"""The command line: `nashgossip run`, `resume`, `list`, `topology`."""
 
-__all__ = ["app", "list_experiments", "main", "run", "topology"]
+__all__ = ["app", "list_experiments", "main", "resume", "run", "topology"]
 
 import contextlib
 import json
@@ -8,21 +8,28 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..agents import ModelError
-from ..games import Game, NoClosedFormError, Oracle, predict
+from ..games import (
+    FleetGame,
+    FleetOracle,
+    FleetSchedule,
+    Game,
+    NoClosedFormError,
+    Oracle,
+    predict,
+    predict_fleet,
+)
 from ..topology import attach_alpha, effective_sources, influence, read_graph, require_name, spectral_radius, validate
 from .directory import RunDirectory
-from .experiment import Experiment, dump_experiment, experiment_names, load_experiment
-from .monitor import Record
-from .outcome import Outcome
-from .playing import ENGINES, play
-from .records import RecordWriter
+from .experiment import dump_experiment, experiment_names, load_experiment
+from .fleet_world import require_fleet
+from .playing import ENGINES
+from .session import Interrupted, Session
 from .staging import build_game
 from .tables import NARROWEST, player_table, run_panel, topology_table
 
@@ -64,20 +71,54 @@ def run(
             plan = load_experiment(experiment, changes)
             require_name("runner", plan.play.runner, ENGINES)
             game = build_game(plan)
+            if plan.play.runner == "fleet":
+                require_fleet(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
-        outcome = _play(plan, game, directory, console)
-        from .pictures import draw_run  # matplotlib is slow to import, and only a finished run needs it
+        directory.describe(dump_experiment(plan), game, plan.seed)
+        _finish(Session(plan, game, directory, console), console, print_result if as_json else None)
 
-        drawn = draw_run(outcome, directory.path)
-        directory.conclude(outcome)
-        if not as_json:
-            console.print(run_panel(outcome))
-            console.print(player_table(outcome))
-        console.print(f"written to [bold]{directory.path}[/]: records, summary.json, players.json", highlight=False)
-        for picture in drawn:
-            console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
-        if as_json:
-            print_result(json.dumps(outcome.summary(), allow_nan=False))
+
+@app.command()
+def resume(
+    directory: Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run that was interrupted.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object, and nothing else.")] = False,
+) -> None:
+    """Go on with an interrupted run in virtual time, exactly as if it had not been interrupted."""
+    with _stdout_reserved() as print_result:
+        console = _console()
+        with _wrong_request(console):
+            run_directory = RunDirectory.existing(directory)
+            plan = load_experiment(str(directory / "experiment.yaml"))
+            session = Session(plan, build_game(plan), run_directory, console)
+            session.restore()
+        _finish(session, console, print_result if as_json else None)
+
+
+def _finish(session: Session, console: Console, print_result: Callable[[str], None] | None) -> None:
+    """Plays a session to its end, and shows and writes what came of it."""
+    directory = session.directory
+    try:
+        outcome = session.play()
+    except ModelError as error:
+        _fail(console, f"{error}; what was recorded until then is in {directory.path}", 1)
+    except (KeyboardInterrupt, Interrupted) as error:
+        how = f"; go on with: nashgossip resume {directory.path}" if isinstance(error, Interrupted) else ""
+        _fail(console, f"interrupted; what was recorded until then is in {directory.path}{how}", 130)
+    except Exception as error:
+        logging.getLogger(__name__).debug("the run failed", exc_info=True)
+        _fail(console, f"the run failed: {type(error).__name__}: {error}; records are in {directory.path}", 1)
+    from .pictures import draw_run  # matplotlib is slow to import, and only a finished run needs it
+
+    drawn = draw_run(outcome, directory.path)
+    directory.conclude(outcome)
+    if print_result is None:
+        console.print(run_panel(outcome))
+        console.print(player_table(outcome))
+    console.print(f"written to [bold]{directory.path}[/]: records, summary.json, players.json", highlight=False)
+    for picture in drawn:
+        console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+    if print_result is not None:
+        print_result(json.dumps(outcome.summary(), allow_nan=False))
 
 
 @app.command("list")
@@ -102,8 +143,11 @@ def topology(
             graph, game = _weighted(read_graph(Path(source)), console), None
         else:
             plan = load_experiment(source, settings)
-            game = build_game(plan)
-            graph = game.graph
+            built = build_game(plan)
+            if isinstance(built, FleetGame):
+                _show_arrays(built, as_json)
+                return
+            graph, game = built.graph, built
         validate(graph)
     figures = _topology_figures(graph, game)
     if as_json:
@@ -116,6 +160,29 @@ def topology(
         shown = "" if floor is None else f", noise floor (RMS) {floor:.4g}"
         slope = "unknown" if predicted["rate"] is None else f"{predicted['rate']:.4g}"
         output.print(f"{schedule}: log-error per move {slope}{shown}", highlight=False)
+
+
+def _show_arrays(game: FleetGame, as_json: bool) -> None:
+    """What `topology` says of a graph of arrays, which is too large for a line for each player."""
+    oracle = FleetOracle(game)
+    predicted = {}
+    for name, schedule in (("synchronous", FleetSchedule()), ("poisson", FleetSchedule("poisson"))):
+        found, floor = predict_fleet(game, schedule, oracle=oracle)
+        error = None if floor is None else floor.standard_error
+        figures = {"rate": found.asymptotic_rate, "noise_floor_rms": found.noise_floor_rms, "standard_error": error}
+        predicted[name] = figures
+    radius = found.spectral_radius
+    if as_json:
+        summary = {"players": game.size, "edges": game.edges, "spectral_radius": radius, "predicted": predicted}
+        typer.echo(json.dumps(summary, allow_nan=False))
+        return
+    typer.echo(f"{game.size} players, {game.edges} edges, spectral radius {radius:.6g}")
+    for name, figures in predicted.items():
+        text = {key: "unknown" if value is None else f"{value:.4g}" for key, value in figures.items()}
+        typer.echo(
+            f"{name}: log-error per move {text['rate']}, noise floor (RMS) {text['noise_floor_rms']}, "
+            f"estimated to ±{text['standard_error']}"
+        )
 
 
 def _topology_figures(graph: Any, game: Game | None) -> dict[str, Any]:
@@ -148,66 +215,6 @@ def _weighted(graph: Any, console: Console) -> Any:
     return attach_alpha(graph, 0.3)
 
 
-def _play(plan: Experiment, game: Game, directory: RunDirectory, console: Console) -> Outcome:
-    directory.describe(dump_experiment(plan), game, plan.seed)
-    console.print(
-        f"{plan.name}: {len(game.players)} players on {plan.play.runner}; {plan.description}", highlight=False
-    )
-    try:
-        with RecordWriter(directory.records, game.players) as writer, _progress(plan.play.moves, console) as show:
-
-            def on_record(record: Record) -> None:
-                writer.write(record)
-                show(record)
-
-            return play(
-                game,
-                plan.play.runner,
-                seed=plan.seed,
-                moves=plan.play.moves,
-                measure=plan.play.measure,
-                on_record=on_record,
-                **_engine_options(plan),
-            )
-    except ModelError as error:
-        _fail(console, f"{error}; what was recorded until then is in {directory.path}", 1)
-    except KeyboardInterrupt:
-        _fail(console, f"interrupted; what was recorded until then is in {directory.path}", 130)
-    except Exception as error:
-        logging.getLogger(__name__).debug("the run failed", exc_info=True)
-        _fail(console, f"the run failed: {type(error).__name__}: {error}; records are in {directory.path}", 1)
-    raise AssertionError("unreachable")
-
-
-def _engine_options(plan: Experiment) -> dict[str, Any]:
-    settings = plan.play
-    if settings.runner == "rounds":
-        return {"every": int(settings.every or 1)}
-    return {"mode": settings.mode, "rate": settings.rate, "every": settings.every, "workers": settings.workers}
-
-
-@contextlib.contextmanager
-def _progress(moves: int, console: Console) -> Iterator[Callable[[Record], None]]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=False) as progress:
-        task = progress.add_task("starting", total=moves, figures="")
-
-        def show(record: Record) -> None:
-            seconds = max(record.seconds, 1e-9)
-            made = sum(p.moves for p in record.players)
-            gap = "–" if record.nash_gap is None else f"{record.nash_gap:.3g}"
-            figures = f"{made / seconds:6.0f} moves/s {record.messages / seconds:6.0f} messages/s  Nash gap {gap}"
-            progress.update(task, description="playing", completed=min(record.time, moves), figures=figures)
-
-        yield show
-
-
 @contextlib.contextmanager
 def _stdout_reserved() -> Iterator[Callable[[str], None]]:
     """Sends what is printed in the block to standard error; only the function handed out writes to standard output."""
@@ -229,7 +236,7 @@ def _wrong_request(console: Console) -> Iterator[None]:
         _fail(console, str(error), 2)
 
 
-def _fail(console: Console, text: str, status: int) -> None:
+def _fail(console: Console, text: str, status: int) -> NoReturn:
     console.print(f"error: {text}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(status)
 

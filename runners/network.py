@@ -1,6 +1,6 @@
 """The world that virtual time simulates: how long moves and messages take, what gets lost, who is down when."""
 
-__all__ = ["Churn", "Duration", "Link", "Network", "Partition"]
+__all__ = ["Churn", "Duration", "Link", "Network", "Partition", "schedule_of"]
 
 import math
 from collections.abc import Hashable, Mapping
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+
+from ..games import Game, Gossip, Schedule
 
 _NEEDS = {"constant": (), "exponential": (), "lognormal": ("sigma",), "pareto": ("shape",), "trace": ("trace",)}
 
@@ -205,3 +207,39 @@ class Network:
         odd = [f"{a}→{b}" for a, b in self.links if (a, b) not in edges]
         if odd:
             raise ValueError(f"the network names edges that are not in the graph: {', '.join(odd[:10])}")
+
+
+def schedule_of(network: Network, game: Game, *, changing: bool) -> Schedule:
+    """What theory can say of a run in virtual time: its clocks, delay, and the share of publications that arrive."""
+    gossips = {game.specs[player].gossip for player in game.players}
+    gossip = gossips.pop() if len(gossips) == 1 else None
+    link = network.link
+    simple = (
+        gossip is not None
+        and _plain(gossip)
+        and not (changing or network.speed or network.links or network.churn or network.link_churn)
+        and not (network.events or network.partitions or link.bandwidth)
+        and network.compute.kind in ("constant", "exponential")
+    )
+    if gossip is None or not simple:
+        return Schedule(known=False)
+    constant = link.latency.kind == "constant"
+    return Schedule(
+        clock="rounds" if network.compute.kind == "constant" else "poisson",
+        delay=link.latency.mean / network.compute.mean if constant else None,
+        delivery=_delivery(game, gossip, 1.0 - link.loss),
+        fresh=gossip.fresh,
+    )
+
+
+def _plain(gossip: Gossip) -> bool:
+    return gossip.style == "push" and gossip.every == 1 and gossip.keep == 1 and gossip.order == "random"
+
+
+def _delivery(game: Game, gossip: Gossip, arrives: float) -> Any:
+    if gossip.fan_out is None:
+        return arrives
+    listeners = {p: sum(other != p for other in game.graph.succ[p]) for p in game.players}
+    if len(set(listeners.values())) == 1:
+        return arrives * gossip.fan_out / next(iter(listeners.values()))
+    return {(a, b): arrives * gossip.fan_out / listeners[a] for a, b in game.graph.edges if a != b}

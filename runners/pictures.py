@@ -64,7 +64,7 @@ def draw_convergence(outcome: Outcome) -> Figure | None:
     left.set(xlabel="moves per player", ylabel="RMS error to the equilibrium", title="error")
     left.legend(fontsize=8)
     gaps = np.array([r.nash_gap for r in records])
-    mean = np.array([np.mean(r.regrets) for r in records if r.regrets is not None])
+    mean = np.array([np.nan if r.regret_mean is None else r.regret_mean for r in records])
     right.semilogy(times, np.where(gaps > 0, gaps, np.nan), label="largest regret (Nash gap)")
     right.semilogy(times, np.where(mean > 0, mean, np.nan), label="mean regret")
     right.set(xlabel="moves per player", ylabel="nats", title="regret")

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ..topology import effective_sources, self_weights, spectral_radius
+from .fleet_outcome import PlayerOutcomes
 from .outcome import Outcome, PlayerOutcome
 
 NARROWEST = 118
@@ -63,7 +64,11 @@ def run_panel(outcome: Outcome) -> Panel:
     ]
     if predicted["rate"] is not None and outcome.prediction.mode is None:
         lines[-1] += " (the start lifts no mode far enough above the noise to measure)"
-    rejected = sum(sum(p.rejected.values()) for p in outcome.players)
+    rejected = (
+        0
+        if isinstance(outcome.players, PlayerOutcomes)
+        else sum(sum(p.rejected.values()) for p in outcome.players)
+    )
     if rejected:
         lines.append(f"{rejected} messages were rejected; players.json names the reasons")
     return Panel("\n".join(lines), title=outcome.outcome, title_align="left")

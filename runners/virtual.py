@@ -37,9 +37,9 @@ def virtual(
     resume: Mapping[str, Any] | None = None,
     on_observation: "Callable[[Simulation], None] | None" = None,
 ) -> Iterator[Observation]:
-    """Plays asynchronously in virtual time. A move reads the mailbox, learns and publishes at the end of its compute time.
+    """Plays asynchronously in virtual time.
 
-    Time is counted in mean compute times, so that every player with speed 1 makes one move per unit of time on average.
+    A move reads the mailbox, learns and publishes, all at the end of its compute time. Time is counted in mean compute times, so that every player with speed 1 makes one move per unit of time on average.
     With constant compute times and a perfect network this is `rounds`, bit for bit.
 
     Arguments:
@@ -127,6 +127,11 @@ class Simulation:
             "churn": self._flip_player,
             "graph": self._change_graph,
         }
+
+    @property
+    def observations(self) -> int:
+        """Observations made after the first."""
+        return self._observed
 
     @property
     def next_observation(self) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, final
 
-from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Space, SpaceError
+from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, Space, SpaceError
 from .mailbox import Letter, Mailbox
 from .message import Message
 from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, Source, State
@@ -38,10 +38,17 @@ class Neighbour:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Move:
-    """What a move leaves: its number and the messages to the listeners (none while the model knows nothing)."""
+    """What a move leaves for others.
+
+    Arguments:
+        number: the player's number of moves.
+        messages: listener → message; none while the model knows nothing.
+        requests: neighbours that are asked to answer.
+    """
 
     number: int
     messages: Mapping[Hashable, Message]
+    requests: tuple[Hashable, ...] = ()
 
 
 @final
@@ -61,6 +68,7 @@ class Player:
         index: position of the player in the graph's order, for the random streams.
         start: `data`: learn from the private rows alone before the first message; `reference`: start from the model
             as made.
+        gossip: whom it tells or asks, and how often.
         max_rows: longest message accepted, in rows.
 
     Raises:
@@ -81,6 +89,7 @@ class Player:
         seed: int,
         index: int,
         start: str = "data",
+        gossip: Gossip | None = None,
         max_rows: int = MAX_ROWS,
     ) -> None:
         published = model.space.publishable()
@@ -93,7 +102,8 @@ class Player:
                 )
         self.name = name
         self.model = model
-        self.mailbox = Mailbox(neighbours)
+        self._gossip = gossip or Gossip()
+        self.mailbox = Mailbox(neighbours, self._gossip.keep)
         self.moves = 0
         self._has_mean = isinstance(model, HasMeanParameters)
         self.rejected: Counter[str] = Counter()
@@ -104,9 +114,10 @@ class Player:
         self._listeners = dict(listeners)
         self._samples = samples
         self._sequence = 0
+        self._turns = {"listeners": 0, "neighbours": 0}
         self._ready = start == "reference"
         self._max_rows = max_rows
-        self._streams = {purpose: stream(seed, index, purpose) for purpose in PURPOSES}
+        self._streams = {purpose: stream(seed, index, purpose) for purpose in PURPOSES if purpose != "network"}
 
     def open(self) -> Move:
         """The first publication, before anything was heard: what the model generates from the private rows alone."""
@@ -146,15 +157,31 @@ class Player:
         Raises:
             ModelError: the model failed.
         """
-        letters = self.mailbox.read()
-        heard = [Source(letter.batch, self._neighbours[sender].alpha) for sender, letter in letters.items()]
-        sources = [*self._own, *heard]
+        sources = [*self._own, *self._heard()]
         total = sum(source.weight for source in sources)
         if total > 0:
             shares = [Source(s.batch, s.weight / total, s.own) for s in sources] if total != 1.0 else sources
             self._learn(shares, self.moves + 1)
         self.moves += 1
         return self._publish()
+
+    def answer(self, listener: Hashable) -> Message | None:
+        """A fresh message for a listener that asks; None for a stranger, and while the model knows nothing."""
+        space = self._listeners.get(listener)
+        if space is None or not self._ready:
+            return None
+        return self._message(space)
+
+    def rewire(
+        self, self_weight: float, neighbours: Mapping[Hashable, Neighbour], listeners: Mapping[Hashable, Space]
+    ) -> None:
+        """Changes whom the player listens to, and how much, and who listens to it. Letters of those who stay are kept.
+
+        Arguments: as those of the player itself.
+        """
+        self._own = [Source(self._data, self_weight, own=True)] if self._data and self_weight > 0 else []
+        self._neighbours, self._listeners = dict(neighbours), dict(listeners)
+        self.mailbox.resize(neighbours)
 
     def measure(self, n: int) -> Batch | None:
         """n rows that the model generates for the laboratory's measurements, from a stream of their own.
@@ -207,6 +234,7 @@ class Player:
             "streams": {purpose: rng.bit_generator.state for purpose, rng in self._streams.items()},
             "moves": self.moves,
             "sequence": self._sequence,
+            "turns": dict(self._turns),
             "ready": self._ready,
             "rejected": dict(self.rejected),
         }
@@ -219,6 +247,7 @@ class Player:
             rng.bit_generator.state = state["streams"][purpose]
         self.moves = state["moves"]
         self._sequence = state["sequence"]
+        self._turns = dict(state["turns"])
         self._ready = state["ready"]
         self.rejected = Counter(state["rejected"])
 
@@ -252,20 +281,52 @@ class Player:
             )
         return batch
 
+    def _heard(self) -> list[Source]:
+        """One source for each letter; the letters of one neighbour share its weight."""
+        return [
+            Source(letter.batch, self._neighbours[sender].alpha / len(letters))
+            for sender, letters in self.mailbox.read().items()
+            for letter in letters
+        ]
+
     def _publish(self) -> Move:
-        if not self._ready or not self._listeners:
+        if self.moves % self._gossip.every:
             return Move(self.moves, {})
+        requests = self._chosen("neighbours", list(self._neighbours)) if self._gossip.pulls else ()
+        if not self._ready or not self._listeners or not self._gossip.pushes:
+            return Move(self.moves, {}, requests)
+        told = self._chosen("listeners", list(self._listeners))
+        if self._gossip.fresh:
+            return Move(self.moves, {who: self._message(self._listeners[who]) for who in told}, requests)
         batch = self._generate(self._samples, "generate")
         by_space: dict[int, Message] = {}
         messages: dict[Hashable, Message] = {}
-        for listener, space in self._listeners.items():
+        for listener in told:
+            space = self._listeners[listener]
             message = by_space.get(id(space))
             if message is None:
                 message = Message.of(batch.restrict(space), sender=self.name, sequence=self._sequence)
                 by_space[id(space)] = message
             messages[listener] = message
         self._sequence += 1
-        return Move(self.moves, messages)
+        return Move(self.moves, messages, requests)
+
+    def _message(self, space: Space) -> Message:
+        batch = self._generate(self._samples, "generate").restrict(space)
+        self._sequence += 1
+        return Message.of(batch, sender=self.name, sequence=self._sequence - 1)
+
+    def _chosen(self, side: str, others: list[Hashable]) -> tuple[Hashable, ...]:
+        """All of `others`, or as many as the fan-out says, at random or in turn."""
+        count = self._gossip.fan_out
+        if count is None or count >= len(others):
+            return tuple(others)
+        if self._gossip.order == "random":
+            positions = self._streams["gossip"].choice(len(others), size=count, replace=False)
+            return tuple(others[k] for k in sorted(positions))
+        first = self._turns[side]
+        self._turns[side] = (first + count) % len(others)
+        return tuple(others[(first + k) % len(others)] for k in range(count))
 
 
 def _checked(content: Any, space: Space, max_rows: int) -> Batch:

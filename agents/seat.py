@@ -49,6 +49,7 @@ class Seat:
             seed=self.seed,
             index=self.index,
             start="reference" if knows else "data",
+            gossip=self.spec.gossip,
         )
 
     def _model(self) -> GenerativeModel:

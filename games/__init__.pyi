@@ -16,6 +16,15 @@ from .families import family_for as family_for
 from .families import synthetic_family as synthetic_family
 from .family import BoundaryError as BoundaryError
 from .family import ExponentialFamily as ExponentialFamily
+from .fleet_game import FleetGame as FleetGame
+from .fleet_game import NoShortcutError as NoShortcutError
+from .fleet_graphs import ARRAY_GRAPHS as ARRAY_GRAPHS
+from .fleet_graphs import array_graph as array_graph
+from .fleet_graphs import synthetic_fleet as synthetic_fleet
+from .fleet_oracle import FleetOracle as FleetOracle
+from .fleet_prediction import FleetSchedule as FleetSchedule
+from .fleet_prediction import Floor as Floor
+from .fleet_prediction import predict_fleet as predict_fleet
 from .game import MAX_ROWS as MAX_ROWS
 from .game import Game as Game
 from .game import GameError as GameError
@@ -25,6 +34,7 @@ from .gaussian import Exponential as Exponential
 from .gaussian import Gaussian as Gaussian
 from .gaussian import GaussianDiagonal as GaussianDiagonal
 from .gaussian import GaussianFull as GaussianFull
+from .gossip import Gossip as Gossip
 from .mixtures import class_histogram as class_histogram
 from .mixtures import label_of as label_of
 from .mixtures import predicted_mixtures as predicted_mixtures
@@ -40,6 +50,7 @@ from .oracle import regrets as regrets
 from .prediction import Mode as Mode
 from .prediction import Prediction as Prediction
 from .prediction import predict as predict
+from .schedule import Schedule as Schedule
 from .shards import Shard as Shard
 from .shards import split_dataset as split_dataset
 from .space import Batch as Batch
@@ -57,3 +68,7 @@ from .splits import split_iid as split_iid
 from .splits import split_quantity as split_quantity
 from .synthetic import synthetic_anchor as synthetic_anchor
 from .synthetic import synthetic_data as synthetic_data
+from .tracking import Tracking as Tracking
+from .tracking import equilibria as equilibria
+from .tracking import predict_tracking as predict_tracking
+from .tracking import tracking_error as tracking_error

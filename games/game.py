@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import topology
 from .family import BoundaryError, ExponentialFamily
+from .gossip import Gossip
 from .space import Batch, Space
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class PlayerSpec:
         start: where the family's own model starts: at the best response to the private data alone (`data`), or at the
             family's reference member, which knows nothing (`reference`).
         samples: rows in every message it publishes.
+        gossip: whom it tells or asks, and how often.
     """
 
     family: ExponentialFamily | None = None
@@ -80,6 +82,7 @@ class PlayerSpec:
     step: StepSize = field(default_factory=StepSize)
     start: Literal["data", "reference"] = "data"
     samples: int = 100
+    gossip: Gossip = field(default_factory=Gossip)
 
     def __post_init__(self) -> None:
         if self.family is None and self.model is None:
@@ -113,10 +116,12 @@ class Game:
     Arguments:
         graph: as `topology.attach_alpha` makes it; its order of nodes is the order of players everywhere.
         specs: node → specification.
+        anchored: whether every player must be reached by real data; `False` admits games that drift and collapse.
 
     Raises:
         GameError: a node without specification or the reverse, an anchored player without data, data over other
-            variables than the model's, or an edge whose sender does not publish what the listener needs.
+            variables than the model's, an edge whose sender does not publish what the listener needs, or a fan-out
+            wider than the degree.
         BoundaryError: a player's private statistics lie on the boundary (named; the remedy is smoothing).
         GraphError: see `topology.validate`.
         SpaceError: one name stands for different variables at the two ends of an edge.
@@ -124,14 +129,16 @@ class Game:
 
     graph: "nx.DiGraph[Any]"
     specs: Mapping[Any, PlayerSpec]
+    anchored: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
-        topology.validate(self.graph)
+        topology.validate(self.graph, anchored=self.anchored)
         if set(self.specs) != set(self.graph):
             odd = sorted(map(str, set(self.specs) ^ set(self.graph)))
             raise GameError(f"players and nodes of the graph differ: {', '.join(odd[:10])}")
         for player, weight in zip(self.graph, topology.self_weights(self.graph), strict=True):
             self._check_data(player, float(weight))
+            self._check_gossip(player)
         for sender, listener, attributes in self.graph.edges(data=True):
             if sender != listener and attributes["alpha"] > 0:
                 self._check_edge(sender, listener)
@@ -169,6 +176,19 @@ class Game:
                 spec.family.require_interior(spec.anchor())
             except BoundaryError as error:
                 raise BoundaryError(f"player {player}: {error}") from None
+
+    def _check_gossip(self, player: Hashable) -> None:
+        gossip = self.specs[player].gossip
+        if gossip.fan_out is None:
+            return
+        sides = {"listeners": (gossip.pushes, self.graph.succ), "neighbours": (gossip.pulls, self.graph.pred)}
+        for name, (used, side) in sides.items():
+            degree = sum(other != player for other in side[player])
+            if used and gossip.fan_out > degree:
+                raise GameError(
+                    f"player {player} has {degree} {name}, fewer than its gossip fan-out of {gossip.fan_out}; "
+                    "make the fan-out smaller, or None for all"
+                )
 
     def _check_edge(self, sender: Hashable, listener: Hashable) -> None:
         published = self.space(sender).publishable()

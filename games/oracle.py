@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..topology import blend, listening_matrix, self_weights
+from ..topology import UnanchoredError, blend, listening_matrix, self_weights, validate
 from .family import Array, ExponentialFamily
 from .game import Game
 
@@ -15,7 +15,7 @@ _DENSE = 2000
 
 
 class NoClosedFormError(ValueError):
-    """The game has players without an exponential family, or of different ones: no equilibrium is known.
+    """The game has players without an exponential family, of different ones, or not reached by any real data.
 
     Not `GameError`: such a game can be played, only its figures that need the closed form are null.
     """
@@ -46,8 +46,13 @@ class Oracle:
         """The oracle of a game.
 
         Raises:
-            NoClosedFormError: players without a family, or with different ones.
+            NoClosedFormError: players without a family, with different ones, or not reached by any real data.
         """
+        if not game.anchored:
+            try:
+                validate(game.graph)
+            except UnanchoredError as error:
+                raise NoClosedFormError(f"there is no unique equilibrium: {error}") from None
         specs = [game.specs[p] for p in game.players]
         families = [s.family for s in specs if s.family is not None and s.model is None]
         if len(families) < len(specs):

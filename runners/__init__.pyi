@@ -8,6 +8,7 @@ from .experiment import Experiment as Experiment
 from .experiment import ExperimentError as ExperimentError
 from .experiment import experiment_names as experiment_names
 from .experiment import load_experiment as load_experiment
+from .fleet import fleet as fleet
 from .monitor import Monitor as Monitor
 from .monitor import Record as Record
 from .observation import Engine as Engine
@@ -21,3 +22,4 @@ from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
 from .rounds import rounds as rounds
 from .staging import build_game as build_game
+from .views import PlayerArrays as PlayerArrays

@@ -1,6 +1,6 @@
-"""The command line: `nashgossip run`, `list`, `topology`."""
+"""The command line: `nashgossip run`, `resume`, `list`, `topology`."""
 
-__all__ = ["app", "list_experiments", "main", "run", "topology"]
+__all__ = ["app", "list_experiments", "main", "resume", "run", "topology"]
 
 import contextlib
 import json
@@ -13,10 +13,18 @@ from typing import Annotated, Any, NoReturn
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..agents import ModelError
-from ..games import Game, NoClosedFormError, Oracle, predict
+from ..games import (
+    FleetGame,
+    FleetOracle,
+    FleetSchedule,
+    Game,
+    NoClosedFormError,
+    Oracle,
+    predict,
+    predict_fleet,
+)
 from ..topology import (
     attach_alpha,
     effective_sources,
@@ -28,12 +36,11 @@ from ..topology import (
     validate,
 )
 from .directory import RunDirectory
-from .experiment import Experiment, ExperimentError, dump_experiment, experiment_names, load_experiment
-from .monitor import Record
-from .observation import require_whole
+from .experiment import ExperimentError, dump_experiment, experiment_names, load_experiment
+from .fleet_world import require_fleet
 from .outcome import Outcome
-from .playing import ENGINES, play
-from .records import RecordWriter
+from .playing import ENGINES
+from .session import Interrupted, Session, require_whole_steps
 from .staging import build_game
 from .tables import NARROWEST, player_table, run_panel, topology_table
 
@@ -72,20 +79,56 @@ def run(
             changes += [f"seed={seed}"] if seed is not None else []
             plan = load_experiment(experiment, changes)
             require_name("runner", plan.play.runner, ENGINES)
-            options = _engine_options(plan)
+            require_whole_steps(plan)
             game = build_game(plan)
+            if plan.play.runner == "fleet":
+                require_fleet(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
-        outcome = _play(plan, game, options, directory, console)
-        directory.conclude(outcome)
-        drawn = _draw(outcome, directory, console)
-        if not as_json:
-            console.print(run_panel(outcome))
-            console.print(player_table(outcome))
-        console.print(f"written to [bold]{directory.path}[/]: records, summary.json, players.json", highlight=False)
-        for picture in drawn:
-            console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
-        if as_json:
-            print_result(json.dumps(outcome.summary(), allow_nan=False))
+        directory.describe(dump_experiment(plan), game, plan.seed)
+        _finish(Session(plan, game, directory, console), console, print_result if as_json else None)
+
+
+@app.command()
+def resume(
+    directory: Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run that was interrupted.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as one JSON object, and nothing else.")
+    ] = False,
+) -> None:
+    """Go on with an interrupted run in virtual time, exactly as if it had not been interrupted."""
+    with _stdout_reserved() as print_result:
+        console = _console()
+        with _wrong_request(console):
+            run_directory = RunDirectory.existing(directory)
+            plan = load_experiment(str(directory / "experiment.yaml"))
+            session = Session(plan, build_game(plan), run_directory, console)
+            session.restore()
+        _finish(session, console, print_result if as_json else None)
+
+
+def _finish(session: Session, console: Console, print_result: Callable[[str], None] | None) -> None:
+    """Plays a session to its end, and shows and writes what came of it."""
+    directory = session.directory
+    try:
+        outcome = session.play()
+    except ModelError as error:
+        _fail(console, f"{error}; what was recorded until then is in {directory.path}", 1)
+    except (KeyboardInterrupt, Interrupted) as error:
+        how = f"; go on with: nashgossip resume {directory.path}" if isinstance(error, Interrupted) else ""
+        _fail(console, f"interrupted; what was recorded until then is in {directory.path}{how}", 130)
+    except Exception as error:
+        logging.getLogger(__name__).debug("the run failed", exc_info=True)
+        _fail(console, f"the run failed: {type(error).__name__}: {error}; records are in {directory.path}", 1)
+    directory.conclude(outcome)
+    drawn = _draw(outcome, directory, console)
+    if print_result is None:
+        console.print(run_panel(outcome))
+        console.print(player_table(outcome))
+    console.print(f"written to [bold]{directory.path}[/]: records, summary.json, players.json", highlight=False)
+    for picture in drawn:
+        console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+    if print_result is not None:
+        print_result(json.dumps(outcome.summary(), allow_nan=False))
 
 
 @app.command("list")
@@ -113,8 +156,11 @@ def topology(
             graph, game = _weighted(read_graph(Path(source), directed=directed), console), None
         else:
             plan = load_experiment(source, settings)
-            game = build_game(plan)
-            graph = game.graph
+            built = build_game(plan)
+            if isinstance(built, FleetGame):
+                _show_arrays(built, as_json)
+                return
+            graph, game = built.graph, built
         validate(graph)
     figures = _topology_figures(graph, game)
     if as_json:
@@ -127,6 +173,29 @@ def topology(
         shown = "" if floor is None else f", noise floor (RMS) {floor:.4g}"
         slope = "unknown" if predicted["rate"] is None else f"{predicted['rate']:.4g}"
         output.print(f"{schedule}: log-error per move {slope}{shown}", highlight=False)
+
+
+def _show_arrays(game: FleetGame, as_json: bool) -> None:
+    """What `topology` says of a graph of arrays, which is too large for a line for each player."""
+    oracle = FleetOracle(game)
+    predicted = {}
+    for name, schedule in (("synchronous", FleetSchedule()), ("poisson", FleetSchedule("poisson"))):
+        found, floor = predict_fleet(game, schedule, oracle=oracle)
+        error = None if floor is None else floor.standard_error
+        figures = {"rate": found.asymptotic_rate, "noise_floor_rms": found.noise_floor_rms, "standard_error": error}
+        predicted[name] = figures
+    radius = found.spectral_radius
+    if as_json:
+        summary = {"players": game.size, "edges": game.edges, "spectral_radius": radius, "predicted": predicted}
+        typer.echo(json.dumps(summary, allow_nan=False))
+        return
+    typer.echo(f"{game.size} players, {game.edges} edges, spectral radius {radius:.6g}")
+    for name, figures in predicted.items():
+        text = {key: "unknown" if value is None else f"{value:.4g}" for key, value in figures.items()}
+        typer.echo(
+            f"{name}: log-error per move {text['rate']}, noise floor (RMS) {text['noise_floor_rms']}, "
+            f"estimated to ±{text['standard_error']}"
+        )
 
 
 def _topology_figures(graph: Any, game: Game | None) -> dict[str, Any]:
@@ -164,73 +233,6 @@ def _draw(outcome: Outcome, directory: RunDirectory, console: Console) -> list[P
         return draw_run(outcome, directory.path)
     except Exception as error:
         _fail(console, f"no picture: {type(error).__name__}: {error}; the results are in {directory.path}", 1)
-
-
-def _play(plan: Experiment, game: Game, options: dict[str, Any], directory: RunDirectory, console: Console) -> Outcome:
-    directory.describe(dump_experiment(plan), game, plan.seed)
-    console.print(
-        f"{plan.name}: {len(game.players)} players on {plan.play.runner}. {plan.description}", highlight=False
-    )
-    try:
-        with RecordWriter(directory.records, game.players) as writer, _progress(plan.play.moves, console) as show:
-
-            def on_record(record: Record) -> None:
-                writer.write(record)
-                show(record)
-
-            return play(
-                game,
-                plan.play.runner,
-                seed=plan.seed,
-                moves=plan.play.moves,
-                measure=plan.play.measure,
-                on_record=on_record,
-                **options,
-            )
-    except ModelError as error:
-        _fail(console, f"{error}; what was recorded until then is in {directory.path}", 1)
-    except KeyboardInterrupt:
-        _fail(console, f"interrupted; what was recorded until then is in {directory.path}", 130)
-    except Exception as error:
-        logging.getLogger(__name__).debug("the run failed", exc_info=True)
-        _fail(console, f"the run failed: {type(error).__name__}: {error}; records are in {directory.path}", 1)
-
-
-def _engine_options(plan: Experiment) -> dict[str, Any]:
-    settings = plan.play
-    if settings.runner == "rounds" or settings.mode == "synchronous":
-        require_whole(every=settings.every or 1)
-    if settings.runner == "rounds":
-        return {"every": int(settings.every or 1)}
-    return {
-        "mode": settings.mode,
-        "rate": settings.rate,
-        "every": settings.every,
-        "workers": settings.workers,
-        "patience": settings.patience,
-    }
-
-
-@contextlib.contextmanager
-def _progress(moves: int, console: Console) -> Iterator[Callable[[Record], None]]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=False) as progress:
-        task = progress.add_task("starting", total=moves, figures="")
-
-        def show(record: Record) -> None:
-            seconds = max(record.seconds, 1e-9)
-            made = sum(p.moves for p in record.players)
-            gap = "–" if record.nash_gap is None else f"{record.nash_gap:.3g}"
-            figures = f"{made / seconds:6.0f} moves/s {record.messages / seconds:6.0f} messages/s  Nash gap {gap}"
-            progress.update(task, description="playing", completed=min(record.time, moves), figures=figures)
-
-        yield show
 
 
 @contextlib.contextmanager

@@ -10,10 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..games import Game
+from ..games import FleetGame, Game
 from ..topology import write_graph
 from .outcome import Outcome, finite
 
+_MOST_PLAYERS = 10_000
 _PACKAGES = ("nashgossip", "numpy", "scipy", "networkx", "ray", "torch", "scikit-learn", "pyarrow")
 
 
@@ -44,6 +45,19 @@ class RunDirectory:
         self.path = path
 
     @staticmethod
+    def existing(path: Path) -> "RunDirectory":
+        """The directory of a run that has begun.
+
+        Raises:
+            RunDirectoryError: it is none.
+        """
+        if not (path / "experiment.yaml").is_file():
+            raise RunDirectoryError(f"{path} is no run directory: it holds no experiment.yaml")
+        found = RunDirectory.__new__(RunDirectory)
+        found.path = path
+        return found
+
+    @staticmethod
     def fresh(name: str, parent: Path = Path("runs")) -> "RunDirectory":
         """A new directory `runs/NAME-TIME`, with a number added if two runs start in one second."""
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -58,8 +72,11 @@ class RunDirectory:
         """Where records go."""
         return self.path / "records"
 
-    def describe(self, experiment: str, game: Game, seed: int) -> None:
-        """Writes what is about to be played: the experiment as YAML text, versions, seed and graph."""
+    def describe(self, experiment: str, game: Game | FleetGame, seed: int) -> None:
+        """Writes what is about to be played: the experiment as YAML text, versions, seed and graph.
+
+        Of a game of arrays with more than 10,000 players the graph is left out: the experiment makes it anew.
+        """
         (self.path / "experiment.yaml").write_text(experiment, encoding="utf-8")
         self._json(
             "about.json",
@@ -72,10 +89,15 @@ class RunDirectory:
                 "versions": {name: _version(name) for name in _PACKAGES},
             },
         )
-        write_graph(game.graph, self.path / "graph.graphml")
+        if isinstance(game, Game):
+            write_graph(game.graph, self.path / "graph.graphml")
+        elif game.size <= _MOST_PLAYERS:
+            from scipy.sparse import save_npz
+
+            save_npz(self.path / "listening.npz", game.listening)
 
     def conclude(self, outcome: Outcome) -> None:
-        """Writes what came of it."""
+        """Writes what came of it, for the first 10,000 players."""
         self._json("summary.json", outcome.summary())
         players = [
             {
@@ -93,7 +115,7 @@ class RunDirectory:
                 "rejected": dict(p.rejected),
                 "staleness": p.staleness,
             }
-            for p in outcome.players
+            for p in outcome.players[:_MOST_PLAYERS]
         ]
         self._json("players.json", players)
 

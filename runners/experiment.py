@@ -2,10 +2,17 @@
 
 __all__ = [
     "AlphaSection",
+    "ChangesSection",
+    "ChurnSection",
     "DataSection",
+    "DurationSection",
+    "EdgeSection",
     "Experiment",
     "ExperimentError",
+    "GossipSection",
     "ModelSection",
+    "NetworkSection",
+    "PartitionSection",
     "PlaySection",
     "SplitSection",
     "StepSection",
@@ -60,12 +67,14 @@ class TopologySection(_Section):
 class AlphaSection(_Section):
     """How much: the scheme, and the self-weight of all players or of some (`default` stands for the others).
 
+    `anchored: false` admits games in which real data does not reach everyone: they drift and collapse.
     Without a scheme the α of the graph file or of `edges` hold, if there are any; else they are uniform.
     """
 
     scheme: str | None = None
     self_weight: float | dict[str, float] = 0.3
     edges: list[tuple[str, str, float]] | None = None
+    anchored: bool = True
 
 
 class SplitSection(_Section):
@@ -104,7 +113,86 @@ class ModelSection(_Section):
     options: dict[str, Any] = {}
     smoothing: float = Field(0.0, ge=0, allow_inf_nan=False)
     step: StepSection = StepSection()
-    start: Literal["data", "reference"] = "data"
+    start: Literal["data", "reference", "common"] = "data"
+
+
+class GossipSection(_Section):
+    """Whom players tell or ask, and how often; see `games.Gossip`."""
+
+    style: Literal["push", "pull", "push-pull"] = "push"
+    fan_out: int | None = Field(None, ge=1)
+    order: Literal["random", "round-robin"] = "random"
+    every: int = Field(1, ge=1)
+    fresh: bool = False
+    keep: int = Field(1, ge=1)
+
+
+class DurationSection(_Section):
+    """A law of times; see `runners.Duration`. A trace comes as a list, or from a file of one number a line."""
+
+    kind: Literal["constant", "exponential", "lognormal", "pareto", "trace"] = "constant"
+    mean: float = 1.0
+    sigma: float | None = None
+    shape: float | None = None
+    trace: list[float] | None = None
+    file: Path | None = None
+
+
+class EdgeSection(_Section):
+    """Another link for one edge; what is left out is as for the others."""
+
+    sender: str
+    listener: str
+    latency: DurationSection | None = None
+    bandwidth: float | None = None
+    loss: float | None = None
+    duplication: float | None = None
+    ordered: bool | None = None
+
+
+class ChurnSection(_Section):
+    """Mean times up and down, exponential."""
+
+    up: float
+    down: float
+
+
+class PartitionSection(_Section):
+    """A time window in which messages pass inside each group only."""
+
+    start: float
+    end: float
+    groups: list[list[str]]
+
+
+class NetworkSection(_Section):
+    """The world of virtual time; see `runners.Network`. `events_file` is CSV: time, player, what."""
+
+    compute: DurationSection = DurationSection()
+    speed: dict[str, float] = {}
+    latency: DurationSection = DurationSection(mean=0.0)
+    bandwidth: float | None = None
+    loss: float = 0.0
+    duplication: float = 0.0
+    ordered: bool = False
+    edges: list[EdgeSection] = []
+    churn: ChurnSection | None = None
+    link_churn: ChurnSection | None = None
+    events: list[tuple[float, str, str]] = []
+    events_file: Path | None = None
+    partitions: list[PartitionSection] = []
+
+
+class ChangesSection(_Section):
+    """A graph that changes: `rewiring` of a share of edges, `failing-edges`, or graph files that take over in turn."""
+
+    kind: Literal["none", "rewiring", "failing-edges", "files"] = "none"
+    every: float = Field(50.0, gt=0)
+    fraction: float = Field(0.2, ge=0, le=1)
+    failure_rate: float = Field(0.01, ge=0)
+    repair_rate: float = Field(0.1, gt=0)
+    seed: int = 0
+    file: Path | None = None
 
 
 class PlaySection(_Section):
@@ -119,6 +207,8 @@ class PlaySection(_Section):
     patience: float = Field(600.0, gt=0)
     workers: int | None = Field(None, ge=1)
     measure: int = Field(1000, ge=0)
+    checkpoint_seconds: float = Field(10.0, gt=0)
+    precision: Literal["float32", "float64"] = "float32"
 
 
 class Experiment(_Section):
@@ -131,6 +221,9 @@ class Experiment(_Section):
     alpha: AlphaSection = AlphaSection()
     data: DataSection = DataSection()
     model: ModelSection
+    gossip: GossipSection = GossipSection()
+    network: NetworkSection = NetworkSection()
+    changes: ChangesSection = ChangesSection()
     play: PlaySection = PlaySection()
 
 

@@ -1,19 +1,32 @@
 """Holds every observation of a run against the oracle: regret, error, and the measured speed."""
 
-__all__ = ["Monitor", "Record"]
+__all__ = ["Monitor", "Record", "Totals"]
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..games import Game, NoClosedFormError, Oracle, Prediction, predict
-from ..games.prediction import ABOVE_NOISE, Schedule
+from ..games import (
+    FleetGame,
+    FleetOracle,
+    FleetSchedule,
+    Game,
+    NoClosedFormError,
+    Oracle,
+    Prediction,
+    predict,
+    predict_fleet,
+)
+from ..games.prediction import ABOVE_NOISE
+from ..games.schedule import Schedule
 from .observation import Observation, PlayerView
 
 _WINDOW = 0.25
 _KEPT = 2048
+_ARRAYS_KEPT = 20_000_000
+"""Numbers of single players that the trace of a game of arrays holds; beyond, only the newest records keep theirs."""
 _LEAST_POINTS = 3
 
 
@@ -31,27 +44,65 @@ class Record:
         errors: root mean square over the statistics of μ_i − μ*_i, `[N]`.
         amplitude: of the error along the mode whose speed is measured.
         undelivered: messages that never reached their listener.
+        totals: figures of all players together, where those of each are no longer held.
     """
 
     time: float
     seconds: float
     messages: int
     bytes: int
-    players: list[PlayerView]
+    players: Sequence[PlayerView]
     regrets: NDArray[np.float64] | None
     errors: NDArray[np.float64] | None
     amplitude: float | None
     undelivered: int = 0
+    totals: "Totals | None" = None
 
     @property
     def nash_gap(self) -> float | None:
         """The largest regret."""
-        return None if self.regrets is None else float(self.regrets.max())
+        return self.all_players.nash_gap
+
+    @property
+    def regret_mean(self) -> float | None:
+        """The mean regret."""
+        return self.all_players.regret_mean
 
     @property
     def error_rms(self) -> float | None:
         """Root mean square over the players of `errors`."""
-        return None if self.errors is None else float(np.sqrt((self.errors**2).mean()))
+        return self.all_players.error_rms
+
+    @property
+    def all_players(self) -> "Totals":
+        """Figures of all players together, which outlast those of each."""
+        if self.totals is not None:
+            return self.totals
+        regrets, errors = self.regrets, self.errors
+        return Totals(
+            None if regrets is None else float(regrets.max()),
+            None if regrets is None else float(regrets.mean()),
+            None if errors is None else float(np.sqrt((errors**2).mean())),
+        )
+
+    def without_players(self) -> "Record":
+        """The same record, with the figures of all players together alone."""
+        return replace(self, players=(), regrets=None, errors=None, totals=self.all_players)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Figures of all players together at one moment; None where they do not apply.
+
+    Arguments:
+        nash_gap: the largest regret, in nats.
+        regret_mean: the mean regret, in nats.
+        error_rms: root mean square of μ_i − μ*_i over players and statistics.
+    """
+
+    nash_gap: float | None
+    regret_mean: float | None
+    error_rms: float | None
 
 
 class Monitor:
@@ -65,13 +116,21 @@ class Monitor:
         schedule: which prediction it is held against.
     """
 
-    def __init__(self, game: Game, schedule: Schedule) -> None:
-        try:
-            self.oracle: Oracle | None = Oracle.of(game)
-        except NoClosedFormError:
-            self.oracle = None
-        self.players: list[Hashable] = game.players
-        self.prediction: Prediction = predict(game, schedule, oracle=self.oracle)
+    def __init__(self, game: Game | FleetGame, schedule: Schedule | FleetSchedule | str) -> None:
+        self.players: Sequence[Hashable] = game.players
+        self.oracle: Oracle | FleetOracle | None
+        self.prediction: Prediction
+        self._light = isinstance(game, FleetGame)
+        if isinstance(game, FleetGame):
+            if not isinstance(schedule, FleetSchedule):
+                raise ValueError(f"schedule is {schedule!r}, expected a FleetSchedule for a game of arrays")
+            self.oracle = FleetOracle(game)
+            self.prediction = predict_fleet(game, schedule, oracle=self.oracle)[0]
+        else:
+            if isinstance(schedule, FleetSchedule):
+                raise ValueError(f"schedule is {schedule!r}, expected a Schedule; see games.Schedule")
+            self.oracle = _oracle(game)
+            self.prediction = predict(game, schedule, oracle=self.oracle)
         self.trace: list[Record] = []
         self.last: Record | None = None
         self._stride = 1
@@ -97,6 +156,10 @@ class Monitor:
         )
         self._keep(record)
         return record
+
+    def remember(self, record: Record) -> None:
+        """Adds a record of the same run, as read back from disk, to the trace."""
+        self._keep(record)
 
     @property
     def window(self) -> list[Record]:
@@ -141,13 +204,30 @@ class Monitor:
         return float(np.polyfit(times, logs, 1, w=np.exp(logs))[0])
 
     def _keep(self, record: Record) -> None:
-        self.last = replace(record, players=[])
+        self.last = replace(record, players=_without_means(record.players)) if self.oracle is not None else record
         if self._seen % self._stride == 0:
             self.trace.append(self.last)
             if len(self.trace) > _KEPT:
                 self.trace = self.trace[::2]
                 self._stride *= 2
         self._seen += 1
+        self._lighten()
+
+    def _lighten(self) -> None:
+        """Keeps the arrays of as many of the newest records as fit."""
+        numbers = 4 * len(self.players)
+        if not self._light or numbers * len(self.trace) <= _ARRAYS_KEPT:
+            return
+        kept = max(1, _ARRAYS_KEPT // numbers)
+        if len(self.trace) > kept and self.trace[-1 - kept].players:
+            self.trace[-1 - kept] = self.trace[-1 - kept].without_players()
+
+
+def _oracle(game: Game) -> Oracle | None:
+    try:
+        return Oracle.of(game)
+    except NoClosedFormError:
+        return None
 
 
 def _mean(
@@ -155,3 +235,8 @@ def _mean(
 ) -> NDArray[np.float64] | None:
     known = [a for a in arrays if a is not None]
     return reduce(np.stack(known)) if known else None
+
+
+def _without_means(players: Sequence[PlayerView]) -> Sequence[PlayerView]:
+    """The same players without their mean parameters, which would fill the memory."""
+    return [replace(view, mean=None) for view in players] if isinstance(players, list) else players

@@ -2,9 +2,9 @@
 
 __all__ = ["Engine", "Observation", "PlayerView", "require_whole"]
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,26 +41,30 @@ class Observation:
         seconds: since the first publication.
         messages: delivered so far.
         bytes: of their values.
-        players: in the order of the graph.
+        players: in the order of the graph; a list, or arrays that look like one.
         undelivered: messages that a newer one replaced before they could be sent, or whose receiver was dead.
         samples: rows generated for measurement, at the first and last observation if asked for.
         held_out: mean log-density of each player's holdout, in nats a row, at the last observation.
         states: `Player.state()` of each, at the last observation if asked for.
+        mean_parameters: of all players, `[N, size]`, where the engine has them as one array.
     """
 
     time: float
     seconds: float
     messages: int
     bytes: int
-    players: list[PlayerView]
+    players: Sequence[PlayerView]
     undelivered: int = 0
     samples: Mapping[Hashable, Batch | None] = field(default_factory=dict)
     held_out: Mapping[Hashable, float | None] = field(default_factory=dict)
     states: Mapping[Hashable, State] = field(default_factory=dict)
+    mean_parameters: NDArray[Any] | None = None
 
     @property
-    def means(self) -> NDArray[np.float64] | None:
+    def means(self) -> NDArray[Any] | None:
         """Mean parameters of all players, `[N, size]`; None if a player has none, or one of another size."""
+        if self.mean_parameters is not None:
+            return self.mean_parameters
         means = [p.mean for p in self.players if p.mean is not None]
         if len(means) < len(self.players) or len({m.shape for m in means}) > 1:
             return None

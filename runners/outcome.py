@@ -3,7 +3,7 @@
 __all__ = ["CAN_GENERATE", "Outcome", "PlayerOutcome", "conclude", "finite"]
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import State
-from ..games import Batch, Game, Prediction, class_histogram, label_of, predicted_mixtures, total_variation
+from ..games import Batch, FleetGame, Game, Prediction, class_histogram, label_of, predicted_mixtures, total_variation
+from ..topology import UnanchoredError
+from .diagnosis import Diagnosis, diagnose
+from .fleet_outcome import PlayerOutcomes, diagnose_fleet
 from .monitor import Monitor, Record
 from .observation import Observation
+from .views import total_moves
 
-_WITHIN = 1.3
-_BELOW = 0.7
 CAN_GENERATE = 0.005
 """Share from which on a class counts as one that a player can generate."""
 
@@ -71,9 +73,7 @@ class Outcome:
     Arguments:
         runner: the engine.
         seed: of all random streams.
-        outcome: `converged`: the error of the last quarter is 0.7 to 1.3 times the predicted noise floor;
-            `below the floor`: it is less, because messages came late or not at all and players averaged over old ones;
-            `budget reached`: it is more, or no floor is known.
+        outcome: how it ended, one of `diagnosis.OUTCOMES`.
         nash_gap: mean over the last quarter of the largest and of the mean regret, in nats.
         equilibrium_error: root mean square over the last quarter: of the worst player, and of all.
         prediction: what theory said.
@@ -84,6 +84,7 @@ class Outcome:
         before: rows generated before the first move, if measured.
         after: rows generated after the last, if measured.
         states: the players' states, if asked for.
+        diagnosis: the reasons for the outcome, and the ways of failing that were recognised.
     """
 
     runner: str
@@ -93,12 +94,13 @@ class Outcome:
     equilibrium_error: Mapping[str, float | None]
     prediction: Prediction
     rate: float | None
-    players: list[PlayerOutcome]
+    players: Sequence[PlayerOutcome]
     trace: list[Record]
     last: Record
     before: Mapping[Hashable, Batch | None]
     after: Mapping[Hashable, Batch | None]
     states: Mapping[Hashable, State]
+    diagnosis: Diagnosis
 
     def summary(self) -> dict[str, Any]:
         """The figures of the run, for JSON; null where one does not apply or is not finite."""
@@ -106,7 +108,9 @@ class Outcome:
         figures = {
             "runner": self.runner,
             "players": len(self.players),
-            "moves": sum(p.moves for p in self.players),
+            "moves": self.players.moves
+            if isinstance(self.players, PlayerOutcomes)
+            else sum(p.moves for p in self.players),
             "messages": last.messages,
             "bytes": last.bytes,
             "seconds": round(last.seconds, 3),
@@ -125,41 +129,42 @@ class Outcome:
         return cleaned
 
 
-def conclude(runner: str, seed: int, game: Game, monitor: Monitor, first: Observation, last: Observation) -> Outcome:
+def conclude(
+    runner: str, seed: int, game: Game | FleetGame, monitor: Monitor, first: Observation, last: Observation
+) -> Outcome:
     """The outcome of a run from its monitor and its first and last observations."""
     errors, regrets = monitor.errors(), monitor.regrets()
-    floor = monitor.prediction.noise_floor_rms
     rms = None if errors is None else float(np.sqrt((errors**2).mean()))
     if monitor.last is None:
         raise ValueError("the monitor has seen no observation, expected at least one")
+    if isinstance(game, FleetGame):
+        diagnosis = diagnose_fleet(monitor.trace, monitor.prediction)
+        players: Sequence[PlayerOutcome] = _array_players(monitor, last)
+    else:
+        diagnosis, players = diagnose(game, monitor.trace, monitor.prediction), _players(game, monitor, last)
     return Outcome(
         runner=runner,
         seed=seed,
-        outcome=_name(rms, floor),
+        outcome=diagnosis.outcome,
         nash_gap={"max": monitor.nash_gap(), "mean": None if regrets is None else float(regrets.mean())},
         equilibrium_error={"max": None if errors is None else float(errors.max()), "rms": rms},
         prediction=monitor.prediction,
         rate=monitor.rate(),
-        players=_players(game, monitor, last),
+        players=players,
         trace=monitor.trace,
         last=monitor.last,
         before=first.samples,
         after=last.samples,
         states=last.states,
+        diagnosis=diagnosis,
     )
-
-
-def _name(rms: float | None, floor: float | None) -> str:
-    if rms is None or floor is None or rms > _WITHIN * floor:
-        return "budget reached"
-    return "converged" if rms >= _BELOW * floor else "below the floor"
 
 
 def _players(game: Game, monitor: Monitor, last: Observation) -> list[PlayerOutcome]:
     errors, regrets, floors = monitor.errors(), monitor.regrets(), monitor.prediction.floors
     labels = {label_of(game.space(player)) for player in game.players}
     label = labels.pop() if len(labels) == 1 else None
-    predicted = None if label is None else predicted_mixtures(game, label)
+    predicted = None if label is None else _predicted_mixtures(game, label)
     players = []
     for i, (name, view) in enumerate(zip(game.players, last.players, strict=True)):
         made, data = last.samples.get(name), game.specs[name].data
@@ -179,6 +184,36 @@ def _players(game: Game, monitor: Monitor, last: Observation) -> list[PlayerOutc
             )
         )
     return players
+
+
+def _array_players(monitor: Monitor, last: Observation) -> PlayerOutcomes:
+    errors, regrets = monitor.errors(), monitor.regrets()
+
+    def make(i: int) -> PlayerOutcome:
+        view = last.players[i]
+        return PlayerOutcome(
+            player=monitor.players[i],
+            moves=view.moves,
+            regret=None if regrets is None else float(regrets[i]),
+            error=None if errors is None else float(errors[i]),
+            floor=None,
+            held_out=None,
+            mixture=None,
+            predicted_mixture=None,
+            own_classes=[],
+            rejected=view.rejected,
+            staleness=view.staleness,
+        )
+
+    return PlayerOutcomes(len(last.players), make, total_moves(last.players))
+
+
+def _predicted_mixtures(game: Game, label: str) -> NDArray[np.float64] | None:
+    """None where real data does not reach everyone."""
+    try:
+        return predicted_mixtures(game, label)
+    except UnanchoredError:
+        return None
 
 
 def finite(value: Any) -> Any:

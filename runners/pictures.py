@@ -65,7 +65,7 @@ def draw_convergence(outcome: Outcome) -> Figure | None:
     left.set(xlabel="moves per player", ylabel="RMS error to the equilibrium", title="error")
     left.legend(fontsize=8)
     gaps = np.array([r.nash_gap for r in records])
-    mean = np.array([np.mean(r.regrets) for r in records if r.regrets is not None])
+    mean = np.array([np.nan if r.regret_mean is None else r.regret_mean for r in records])
     right.plot(times, np.where(gaps > 0, gaps, np.nan), label="largest regret (Nash gap)")
     right.plot(times, np.where(mean > 0, mean, np.nan), label="mean regret")
     if (mean > 0).any():

@@ -2,22 +2,23 @@
 
 __all__ = ["ENGINES", "play"]
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..games import Game
-from ..games.prediction import Schedule
+from ..games import FleetGame, FleetSchedule, Game
+from ..games.schedule import Schedule
 from ..topology import require_name
 from .monitor import Monitor, Record
+from .network import Network, schedule_of
 from .observation import Engine
 from .outcome import Outcome, conclude
 
-ENGINES = ("ray", "rounds")
+ENGINES = ("fleet", "ray", "rounds", "virtual")
 """The names that `play` knows as `runner`."""
 
 
 def play(
-    game: Game,
+    game: Game | FleetGame,
     runner: str = "rounds",
     *,
     seed: int = 0,
@@ -25,25 +26,29 @@ def play(
     measure: int = 0,
     keep_states: bool = False,
     on_record: Callable[[Record], None] | None = None,
+    history: Iterable[Record] = (),
     **options: Any,
 ) -> Outcome:
     """Plays a game to the end.
 
     Arguments:
         game: the game.
-        runner: `rounds` (synchronous, in this process) or `ray` (one Ray actor per player).
+        runner: `rounds` (synchronous, in this process), `virtual` (asynchronous, in virtual time), `ray` (one Ray actor
+            per player) or `fleet` (arrays instead of players, for exponential families).
         seed: of all random streams.
         moves: rounds, or moves per player on average.
         measure: rows that each player generates for measurement before and after.
         keep_states: whether the outcome holds the players' states.
         on_record: called with each record as it comes.
-        options: what the engine takes; see `rounds` and `cluster`.
+        history: records of the same run before it was interrupted, for an engine that resumes.
+        options: what the engine takes; see `rounds`, `virtual`, `cluster` and `fleet`.
 
     Returns:
         The outcome. Not converging is one, not an exception.
 
     Raises:
         UnknownNameError: no engine has this name.
+        NoShortcutError: `fleet` cannot play the game.
         ModelError: a model failed.
         ValueError: moves below 1.
 
@@ -58,8 +63,10 @@ def play(
     """
     if moves < 1:
         raise ValueError(f"moves is {moves}, expected at least 1")
-    engine, schedule = _engine(require_name("runner", runner, ENGINES), options)
+    engine, schedule = _engine(require_name("runner", runner, ENGINES), game, options)
     monitor = Monitor(game, schedule)
+    for record in history:
+        monitor.remember(record)
     first = last = None
     for last in engine(game, seed=seed, moves=moves, measure=measure, keep_states=keep_states, **options):
         first = first or last
@@ -71,15 +78,36 @@ def play(
     return conclude(runner, seed, game, monitor, first, last)
 
 
-def _engine(runner: str, options: dict[str, Any]) -> tuple[Engine, Schedule]:
+def _engine(
+    runner: str, game: Game | FleetGame, options: dict[str, Any]
+) -> tuple[Engine, Schedule | FleetSchedule | str]:
     """The engine, and the schedule whose prediction holds for it; Ray is imported only by those who use it."""
+    if runner == "fleet":
+        from .fleet import fleet
+        from .fleet_world import fleet_schedule, prediction_schedule
+
+        played = options.get("schedule") or fleet_schedule(game)
+        return fleet, played if isinstance(game, FleetGame) else prediction_schedule(game, played)
+    if isinstance(game, FleetGame):
+        raise ValueError(
+            f"runner {runner!r} needs one object for each player; a game of arrays is played by runner 'fleet'"
+        )
     if runner == "rounds":
         from .rounds import rounds
 
         return rounds, "synchronous"
+    if runner == "virtual":
+        from .virtual import virtual
+
+        return virtual, _schedule(game, options)
     from .cluster import cluster
 
     mode = require_name("mode", options.get("mode", "asynchronous"), ("asynchronous", "synchronous"))
     if mode == "synchronous":
-        return cluster, "synchronous"
-    return cluster, "poisson" if options.get("rate", 20.0) is not None else "unknown"
+        return cluster, Schedule("rounds")
+    return cluster, Schedule("poisson", known=options.get("rate", 20.0) is not None)
+
+
+def _schedule(game: Game, options: dict[str, Any]) -> Schedule:
+    network = options.get("network") or Network()
+    return schedule_of(network, game, changing=options.get("graphs") is not None)

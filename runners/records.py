@@ -1,19 +1,25 @@
 """Records on disk: append-only Parquet, streamed in parts that are each written whole or not at all."""
 
-__all__ = ["RecordWriter", "read_records"]
+__all__ = ["RecordWriter", "read_records", "read_trace"]
 
 import os
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from .monitor import Record
+from .observation import PlayerView
+from .views import PlayerArrays
 
 _ROWS = 20_000
+_MOST_PLAYERS = 10_000
 _SECONDS = 5.0
 _LETTERS = ("accepted", "duplicate", "outdated", "replaced")
 
@@ -26,6 +32,7 @@ _RUN = pa.schema(
         ("undelivered", pa.int64()),
         ("nash_gap", pa.float64()),
         ("error_rms", pa.float64()),
+        ("amplitude", pa.float64()),
     ]
 )
 _PLAYERS = pa.schema(
@@ -45,18 +52,25 @@ class RecordWriter:
     """Writes records to `DIR/run-00000.parquet`, … (one row each) and `DIR/players-00000.parquet`, … (one a player).
 
     A part is written under another name and then renamed, after 20,000 rows or 5 seconds; it is never touched again. A
-    crash loses what came after the last part, and nothing before. Use it as a context manager.
+    crash loses what came after the last part, and nothing before. Of a fleet of more than 10,000 players the
+    single ones are not recorded. Use it as a context manager.
 
     Arguments:
         directory: made if it is not there.
         players: names of the players, in the order of records.
+        parts: table → number of parts to go on after, as `flush` gave it; later ones are removed.
+        timed: whether wall-clock seconds are recorded. Without, a run in virtual time always leaves the same records.
     """
 
-    def __init__(self, directory: Path, players: list[Any]) -> None:
+    def __init__(
+        self, directory: Path, players: Sequence[Any], *, parts: Mapping[str, int] | None = None, timed: bool = True
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._players = [str(p) for p in players]
-        self._run = _Parts(directory, "run", _RUN)
-        self._each = _Parts(directory, "players", _PLAYERS)
+        self._names, self._players = players, [str(p) for p in players[:_MOST_PLAYERS]]
+        self._timed = timed
+        begun = parts or {"run": 0, "players": 0}
+        self._run = _Parts(directory, "run", _RUN, begun["run"])
+        self._each = _Parts(directory, "players", _PLAYERS, begun["players"])
 
     def __enter__(self) -> "RecordWriter":
         return self
@@ -71,14 +85,19 @@ class RecordWriter:
         self._run.add(
             {
                 "time": [record.time],
-                "seconds": [record.seconds],
+                "seconds": [record.seconds if self._timed else None],
                 "messages": [record.messages],
                 "bytes": [record.bytes],
                 "undelivered": [record.undelivered],
                 "nash_gap": [record.nash_gap],
                 "error_rms": [record.error_rms],
+                "amplitude": [record.amplitude],
             }
         )
+        if isinstance(record.players, PlayerArrays) and len(record.players) > _MOST_PLAYERS:
+            return
+        if len(self._players) < len(record.players):
+            self._players = [str(p) for p in self._names]
         views, unknown = record.players, [None] * len(record.players)
         self._each.add(
             {
@@ -87,26 +106,31 @@ class RecordWriter:
                 "moves": [view.moves for view in views],
                 "regret": unknown if record.regrets is None else record.regrets.tolist(),
                 "error": unknown if record.errors is None else record.errors.tolist(),
-                **{name: [view.letters[name] for view in views] for name in _LETTERS},
+                **{name: [view.letters.get(name) for view in views] for name in _LETTERS},
                 "rejected": [sum(view.rejected.values()) for view in views],
                 "staleness": [view.staleness for view in views],
             }
         )
 
+    def flush(self) -> dict[str, int]:
+        """Writes what is left, and tells the number of parts of each table."""
+        return {"run": self._run.flush(), "players": self._each.flush()}
+
     def close(self) -> None:
         """Writes what is left."""
-        self._run.flush()
-        self._each.flush()
+        self.flush()
 
 
 class _Parts:
     """The rows of one table that are not on disk yet, column by column, and the number of the next part."""
 
-    def __init__(self, directory: Path, name: str, schema: pa.Schema) -> None:
+    def __init__(self, directory: Path, name: str, schema: pa.Schema, count: int) -> None:
         self._directory, self._name, self._schema = directory, name, schema
         self._columns: dict[str, list[Any]] = {column: [] for column in schema.names}
-        self._count = 0
+        self._count = count
         self._since = time.monotonic()
+        for part in _parts(directory, name)[count:]:
+            part.unlink()
 
     def add(self, columns: dict[str, list[Any]]) -> None:
         for name, values in columns.items():
@@ -114,7 +138,7 @@ class _Parts:
         if len(self._columns["time"]) >= _ROWS or time.monotonic() - self._since > _SECONDS:
             self.flush()
 
-    def flush(self) -> None:
+    def flush(self) -> int:
         if self._columns["time"]:
             path = self._directory / f"{self._name}-{self._count:05d}.parquet"
             draft = path.with_suffix(".draft")
@@ -124,6 +148,7 @@ class _Parts:
         for values in self._columns.values():
             values.clear()
         self._since = time.monotonic()
+        return self._count
 
 
 def read_records(directory: Path | str, name: str = "run") -> Any:
@@ -136,8 +161,44 @@ def read_records(directory: Path | str, name: str = "run") -> Any:
     Raises:
         FileNotFoundError: there is no record of this name.
     """
-    directory = Path(directory)
-    parts = sorted(directory.glob(f"{name}-*.parquet"))
+    parts = _parts(Path(directory), name)
     if not parts:
         raise FileNotFoundError(f"no records {name!r} in {directory}; expected {name}-00000.parquet")
     return pa.concat_tables([pq.read_table(part) for part in parts])
+
+
+def read_trace(directory: Path) -> Iterator[Record]:
+    """The records of a run that was interrupted, one after the other, as its monitor saw them.
+
+    Refused messages are counted, but their reasons are not on record.
+
+    Raises:
+        FileNotFoundError: there is no record.
+    """
+    run, players = read_records(directory, "run"), read_records(directory, "players")
+    count = len(players) // max(len(run), 1)
+    for number, row in enumerate(run.to_pylist()):
+        views = players.slice(number * count, count).to_pylist()
+        regrets, errors = (_column(views, name) for name in ("regret", "error"))
+        yield Record(
+            time=row["time"],
+            seconds=row["seconds"] or 0.0,
+            messages=row["messages"],
+            bytes=row["bytes"],
+            players=[
+                PlayerView(v["moves"], None, {n: v[n] for n in _LETTERS}, {"any": v["rejected"]}, v["staleness"])
+                for v in views
+            ],
+            regrets=regrets,
+            errors=errors,
+            amplitude=row["amplitude"],
+        )
+
+
+def _column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64] | None:
+    values = [row[name] for row in rows]
+    return None if None in values else np.array(values)
+
+
+def _parts(directory: Path, name: str) -> list[Path]:
+    return sorted(directory.glob(f"{name}-*.parquet"))

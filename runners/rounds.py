@@ -1,6 +1,6 @@
 """Synchronous play in process: the reference semantics that every other engine is compared with."""
 
-__all__ = ["rounds"]
+__all__ = ["rounds", "view_player"]
 
 import time
 from collections.abc import Iterator
@@ -52,6 +52,12 @@ def _deliver(moves: list[Move], players: dict[object, Player]) -> tuple[int, int
             players[listener].receive(message)
             size += message.nbytes
         sent += len(move.messages)
+    for asker, move in zip(players, moves, strict=True):
+        for neighbour in move.requests:
+            answer = players[neighbour].answer(asker)
+            if answer is not None:
+                players[asker].receive(answer)
+                sent, size = sent + 1, size + answer.nbytes
     return sent, size
 
 
@@ -70,14 +76,15 @@ def _observe(
         seconds=time.perf_counter() - began,
         messages=traffic[0],
         bytes=traffic[1],
-        players=[_view(p) for p in players.values()],
+        players=[view_player(p) for p in players.values()],
         samples={name: p.measure(measure) for name, p in players.items()} if measure else {},
         held_out={name: p.held_out() for name, p in players.items()} if last else {},
         states={name: p.state() for name, p in players.items()} if last and keep_states else {},
     )
 
 
-def _view(player: Player) -> PlayerView:
+def view_player(player: Player) -> PlayerView:
+    """What the laboratory sees of a player in this process."""
     return PlayerView(
         player.moves,
         player.mean_parameters,

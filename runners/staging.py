@@ -1,6 +1,6 @@
 """From an experiment to the game that it describes: graph, α, data and its split, models."""
 
-__all__ = ["build_game"]
+__all__ = ["build_game", "player_named"]
 
 from dataclasses import replace
 from typing import Any
@@ -9,19 +9,24 @@ import networkx as nx
 import numpy as np
 
 from ..games import (
+    ARRAY_GRAPHS,
     Batch,
     ExponentialFamily,
+    FleetGame,
     Game,
+    Gossip,
     PlayerSpec,
     Shard,
     Space,
     StepSize,
+    array_graph,
     family_for,
     load_dataset,
     load_npz,
     split_dataset,
     synthetic_data,
     synthetic_family,
+    synthetic_fleet,
 )
 from ..topology import attach_alpha, generate_graph, read_graph
 from .experiment import AlphaSection, Experiment, ExperimentError, TopologySection
@@ -29,7 +34,7 @@ from .experiment import AlphaSection, Experiment, ExperimentError, TopologySecti
 _DATA, _SPLIT = 1001, 1002
 
 
-def build_game(experiment: Experiment) -> Game:
+def build_game(experiment: Experiment) -> Game | FleetGame:
     """The game of an experiment.
 
     Random numbers for data and split are spawned from the experiment's seed, apart from those of play.
@@ -37,11 +42,15 @@ def build_game(experiment: Experiment) -> Game:
     Raises:
         ValueError: one of the errors of `topology` and `games`, which say what is wrong.
     """
+    if experiment.topology.generator in ARRAY_GRAPHS:
+        return _array_game(experiment)
     graph = _bare_graph(experiment.topology)
     family, shards = _private_data(experiment, len(graph))
     sizes = {player: len(shard.train) for player, shard in zip(graph, shards, strict=True)}
     weighted = _with_alpha(graph, experiment.alpha, sizes)
     model = experiment.model
+    if model.start == "common":
+        raise ExperimentError(f"model.start is 'common', which needs a generator of arrays: {', '.join(ARRAY_GRAPHS)}")
     step = StepSize(model.step.size, model.step.horizon)
     specs = {
         player: PlayerSpec(
@@ -52,10 +61,44 @@ def build_game(experiment: Experiment) -> Game:
             step=step,
             start=model.start,
             samples=experiment.play.samples,
+            gossip=Gossip(**experiment.gossip.model_dump()),
         )
         for player, shard in zip(weighted, shards, strict=True)
     }
-    return Game(weighted, specs)
+    return Game(weighted, specs, anchored=experiment.alpha.anchored)
+
+
+def _array_game(experiment: Experiment) -> FleetGame:
+    """A game without an object for any player; the rows of the private data are not made either."""
+    play, model, data, alpha = experiment.play, experiment.model, experiment.data, experiment.alpha
+    wanted = {
+        "play.runner": (play.runner, "fleet"),
+        "data.source": (data.source, "synthetic"),
+        "alpha.scheme": (alpha.scheme, "uniform"),
+    }
+    for key, (value, expected) in wanted.items():
+        if value != expected:
+            raise ExperimentError(
+                f"{key} is {value!r}, but generator {experiment.topology.generator!r} makes arrays, for which it must "
+                f"be {expected!r}; take a generator of networkx for anything else"
+            )
+    if not isinstance(alpha.self_weight, float | int):
+        raise ExperimentError("alpha.self_weight must be one number for all players of a graph of arrays")
+    graph_rng = np.random.default_rng(experiment.topology.seed)
+    shares = array_graph(experiment.topology.generator or "", graph_rng, **experiment.topology.arguments)
+    return synthetic_fleet(
+        synthetic_family(model.family, model.dimension, classes=model.classes),
+        shares,
+        np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_DATA,))),
+        self_weight=float(alpha.self_weight),
+        samples=play.samples,
+        rows=max(1, round(data.rows * (1 - data.holdout))),
+        spread=data.spread,
+        smoothing=model.smoothing,
+        step_size=model.step.size,
+        horizon=model.step.horizon,
+        start=model.start,
+    )
 
 
 def _bare_graph(section: TopologySection) -> Any:
@@ -71,7 +114,7 @@ def _with_alpha(graph: Any, section: AlphaSection, sizes: dict[Any, int]) -> "nx
     self_weight: Any = section.self_weight
     if isinstance(self_weight, dict):
         default = self_weight.get("default")
-        named = {_player(by_name, k, "alpha.self_weight"): v for k, v in self_weight.items() if k != "default"}
+        named = {player_named(by_name, k, "alpha.self_weight"): v for k, v in self_weight.items() if k != "default"}
         self_weight = {player: named.get(player, default) for player in graph}
         lacking = [str(player) for player, weight in self_weight.items() if weight is None]
         if lacking:
@@ -79,7 +122,7 @@ def _with_alpha(graph: Any, section: AlphaSection, sizes: dict[Any, int]) -> "nx
     explicit = None
     if section.edges is not None:
         explicit = {
-            (_player(by_name, sender, "alpha.edges"), _player(by_name, listener, "alpha.edges")): alpha
+            (player_named(by_name, sender, "alpha.edges"), player_named(by_name, listener, "alpha.edges")): alpha
             for sender, listener, alpha in section.edges
         }
     scheme = section.scheme or _scheme(graph, explicit)
@@ -102,7 +145,12 @@ def _require_unused(where: str, section: Any, keys: tuple[str, ...]) -> None:
             raise ExperimentError(f"option {key!r} means nothing with {where}; leave it out")
 
 
-def _player(by_name: dict[str, Any], name: str, key: str) -> Any:
+def player_named(by_name: dict[str, Any], name: str, key: str) -> Any:
+    """The player called `name` in an experiment file; `key` is where, for the error.
+
+    Raises:
+        ExperimentError: nobody is.
+    """
     if name not in by_name:
         known = list(by_name)
         shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ..topology import effective_sources, self_weights, spectral_radius
+from .fleet_outcome import PlayerOutcomes
 from .outcome import Outcome, PlayerOutcome
 
 NARROWEST = 118
@@ -66,7 +67,9 @@ def run_panel(outcome: Outcome) -> Panel:
     late = outcome.last.undelivered
     if late:
         lines.append(f"{late} messages were replaced by newer ones before they could be sent, or met a dead player")
-    rejected = sum(sum(p.rejected.values()) for p in outcome.players)
+    rejected = (
+        0 if isinstance(outcome.players, PlayerOutcomes) else sum(sum(p.rejected.values()) for p in outcome.players)
+    )
     if rejected:
         lines.append(f"{rejected} messages were rejected; players.json names the reasons")
     return Panel("\n".join(lines), title=outcome.outcome, title_align="left")

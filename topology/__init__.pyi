@@ -2,6 +2,11 @@
 
 from .arrays import EdgeArrays as EdgeArrays
 from .arrays import edge_arrays as edge_arrays
+from .changing import GraphSequence as GraphSequence
+from .changing import Piece as Piece
+from .changing import SequenceError as SequenceError
+from .changing import sequence as sequence
+from .changing import time_average as time_average
 from .checks import validate as validate
 from .errors import AlphaError as AlphaError
 from .errors import GeneratorError as GeneratorError
@@ -11,6 +16,7 @@ from .errors import IsolatedPlayerError as IsolatedPlayerError
 from .errors import RowSumError as RowSumError
 from .errors import SchemeError as SchemeError
 from .errors import UnanchoredError as UnanchoredError
+from .failures import failing_edges as failing_edges
 from .files import is_graph_file as is_graph_file
 from .files import read_graph as read_graph
 from .files import write_graph as write_graph
@@ -23,6 +29,8 @@ from .names import UnknownNameError as UnknownNameError
 from .names import require_name as require_name
 from .readings import effective_sources as effective_sources
 from .readings import homogenisation as homogenisation
+from .rewiring import rewired as rewired
+from .sequence_files import read_sequence as read_sequence
 from .shares import blend as blend
 from .shares import influence as influence
 from .spectrum import spectral_radius as spectral_radius
@@ -37,15 +45,19 @@ __all__ = [
     "GeneratorError",
     "GraphError",
     "GraphFileError",
+    "GraphSequence",
     "IsolatedPlayerError",
+    "Piece",
     "RowSumError",
     "SchemeError",
+    "SequenceError",
     "UnanchoredError",
     "UnknownNameError",
     "attach_alpha",
     "blend",
     "edge_arrays",
     "effective_sources",
+    "failing_edges",
     "generate_graph",
     "generator_names",
     "homogenisation",
@@ -55,9 +67,13 @@ __all__ = [
     "mixing_matrix",
     "normalize",
     "read_graph",
+    "read_sequence",
     "require_name",
+    "rewired",
     "self_weights",
+    "sequence",
     "spectral_radius",
+    "time_average",
     "validate",
     "write_graph",
 ]

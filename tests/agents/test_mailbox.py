@@ -33,7 +33,7 @@ def filled(deliveries: list[tuple[str, int]]) -> Mailbox:
 
 
 def held(mailbox: Mailbox) -> dict[Any, tuple[int, float]]:
-    return {sender: (found.sequence, float(found.batch["x"][0])) for sender, found in mailbox.read().items()}
+    return {sender: (found[0].sequence, float(found[0].batch["x"][0])) for sender, found in mailbox.read().items()}
 
 
 # --- order and repetition ------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_a_state_is_a_copy() -> None:
     state = mailbox.state()
     mailbox.put("a", letter("a", 2))
     assert state["counts"]["accepted"] == 1
-    assert [None if s is None else s["sequence"] for s in state["letters"]] == [1, None, None]
+    assert [s[0]["sequence"] if s else None for s in state["letters"]] == [1, None, None]
 
 
 # --- threads -------------------------------------------------------------------------------------------------
@@ -195,14 +195,14 @@ def test_letters_may_arrive_from_another_thread_while_others_are_read() -> None:
     seen: list[dict[Any, int]] = []
     poster.start()
     while not done.is_set():
-        seen.append({sender: found.sequence for sender, found in mailbox.read().items()})
+        seen.append({sender: found[0].sequence for sender, found in mailbox.read().items()})
         mailbox.staleness(0)
         mailbox.state()
     poster.join(timeout=10)
     assert not poster.is_alive()
     for earlier, later in itertools.pairwise(seen):
         assert all(later[sender] >= sequence for sender, sequence in earlier.items())
-    assert {s: found.sequence for s, found in mailbox.read().items()} == dict.fromkeys(SENDERS, last)
+    assert {s: found[0].sequence for s, found in mailbox.read().items()} == dict.fromkeys(SENDERS, last)
     assert mailbox.counts["accepted"] == len(SENDERS) * (last + 1)
     # A letter is replaced unread, or read by at least one of the reads, or still there unread.
     assert mailbox.counts["replaced"] <= mailbox.counts["accepted"] - len(SENDERS)

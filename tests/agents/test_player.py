@@ -535,7 +535,7 @@ def test_streams_differ_by_seed_player_and_purpose_and_by_nothing_else() -> None
 
 def test_there_is_no_stream_for_another_purpose() -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any words
-        stream(0, 0, "gossip")
+        stream(0, 0, "chat")
 
 
 def test_pauses_are_those_of_a_poisson_clock() -> None:

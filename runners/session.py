@@ -1,0 +1,195 @@
+"""One run in its directory: plays an experiment, streams its records, saves checkpoints, and can be resumed."""
+
+__all__ = ["Interrupted", "Session", "require_whole_steps"]
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ..games import FleetGame, Game
+from .checkpoint import CheckpointError, checkpoints, load_tree, save_tree
+from .directory import RunDirectory
+from .experiment import Experiment
+from .fleet_world import fleet_options
+from .monitor import Record
+from .observation import require_whole
+from .outcome import Outcome
+from .playing import play
+from .records import RecordWriter, read_trace
+from .views import total_moves
+from .virtual import Simulation
+from .world import build_changes, build_network
+
+
+class Interrupted(Exception):
+    """A run was told to stop, and has saved a checkpoint that it can be resumed from.
+
+    Not `KeyboardInterrupt`, which leaves at once and saves nothing more.
+    """
+
+
+class Session:
+    """Plays an experiment in a run directory.
+
+    Runs in virtual time save a checkpoint at the start, every `play.checkpoint_seconds`, and on SIGINT; a second SIGINT
+    leaves at once. `restore` makes `play` go on from the last one.
+
+    Arguments:
+        plan: the experiment.
+        game: its game.
+        directory: where everything goes.
+        console: for progress.
+    """
+
+    def __init__(self, plan: Experiment, game: Game | FleetGame, directory: RunDirectory, console: Console) -> None:
+        self.directory = directory
+        self._plan, self._game, self._console = plan, game, console
+        self._saved: Any = None
+        self._options = self._engine_options()
+
+    def restore(self) -> None:
+        """Reads the last whole checkpoint and takes back the records that came after it.
+
+        Raises:
+            CheckpointError: there is none, or none that can be read.
+        """
+        if self._plan.play.runner != "virtual":
+            raise CheckpointError(
+                f"{self.directory.path} was played on {self._plan.play.runner}; only virtual runs resume"
+            )
+        found = checkpoints(self._checkpoints)
+        if not found:
+            raise CheckpointError(f"{self.directory.path} holds no checkpoint; play it again with `nashgossip run`")
+        self._saved = load_tree(found[-1])
+
+    def play(self) -> Outcome:
+        """Plays to the end.
+
+        Raises:
+            ModelError: a model failed.
+            Interrupted: SIGINT came; a checkpoint was saved.
+        """
+        settings, options = self._plan.play, dict(self._options)
+        virtual = settings.runner == "virtual"
+        parts = self._saved["parts"] if self._saved is not None else None
+        console = self._console
+        console.print(
+            f"{self._plan.name}: {len(self._game.players)} players on {settings.runner}; {self._plan.description}",
+            highlight=False,
+        )
+        with (
+            RecordWriter(self.directory.records, self._game.players, parts=parts, timed=not virtual) as writer,
+            _progress(settings.moves, console) as show,
+            _interruptible(enabled=virtual) as told_to_stop,
+        ):
+            if virtual:
+                options["on_observation"] = self._saver(writer, told_to_stop)
+                if self._saved is not None:
+                    options["resume"] = self._saved["simulation"]
+
+            def on_record(record: Record) -> None:
+                writer.write(record)
+                show(record)
+
+            return play(
+                self._game,
+                settings.runner,
+                seed=self._plan.seed,
+                moves=settings.moves,
+                measure=settings.measure,
+                on_record=on_record,
+                history=read_trace(self.directory.records) if self._saved is not None else (),
+                **options,
+            )
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.directory.path / "checkpoints"
+
+    def _saver(self, writer: RecordWriter, told_to_stop: Callable[[], bool]) -> Callable[[Simulation], None]:
+        last = [float("-inf")]
+
+        def save(simulation: Simulation) -> None:
+            stop = told_to_stop()
+            if stop or time.monotonic() - last[0] >= self._plan.play.checkpoint_seconds:
+                last[0] = time.monotonic()
+                tree = {"simulation": simulation.state(), "parts": writer.flush()}
+                save_tree(tree, self._checkpoints, simulation.observations)
+            if stop:
+                raise Interrupted
+
+        return save
+
+    def _engine_options(self) -> dict[str, Any]:
+        settings = self._plan.play
+        if settings.runner == "rounds":
+            return {"every": int(settings.every or 1)}
+        if settings.runner == "fleet":
+            return fleet_options(self._plan)
+        if isinstance(self._game, FleetGame):
+            return {}
+        if settings.runner == "virtual":
+            network = build_network(self._plan, self._game.players)
+            until = settings.moves * network.compute.average
+            changes = build_changes(self._plan, self._game.graph, until)
+            return {"every": settings.every or 1.0, "network": network, "graphs": changes}
+        return {
+            "mode": settings.mode,
+            "rate": settings.rate,
+            "every": settings.every,
+            "workers": settings.workers,
+            "patience": settings.patience,
+        }
+
+
+def require_whole_steps(plan: Experiment) -> None:
+    """Raises ValueError where observations come every so many rounds, and their number is not whole."""
+    settings = plan.play
+    if settings.runner == "rounds" or (settings.runner == "ray" and settings.mode == "synchronous"):
+        require_whole(every=settings.every or 1)
+
+
+@contextlib.contextmanager
+def _interruptible(*, enabled: bool) -> Iterator[Callable[[], bool]]:
+    """Hands out a function that tells whether SIGINT has come; a second one raises KeyboardInterrupt as usual."""
+    came: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    previous = signal.signal(signal.SIGINT, note) if enabled else None
+    try:
+        yield lambda: bool(came)
+    finally:
+        if enabled:
+            signal.signal(signal.SIGINT, previous)
+
+
+@contextlib.contextmanager
+def _progress(moves: int, console: Console) -> Iterator[Callable[[Record], None]]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=False) as progress:
+        task = progress.add_task("starting", total=moves, figures="")
+
+        def show(record: Record) -> None:
+            seconds = max(record.seconds, 1e-9)
+            made = total_moves(record.players)
+            gap = "–" if record.nash_gap is None else f"{record.nash_gap:.3g}"
+            figures = f"{made / seconds:6.0f} moves/s {record.messages / seconds:6.0f} messages/s  Nash gap {gap}"
+            progress.update(task, description="playing", completed=min(record.time, moves), figures=figures)
+
+        yield show

@@ -1,0 +1,375 @@
+"""Asynchronous play in virtual time: the very same players, driven by one event queue with a total order."""
+
+__all__ = ["Simulation", "virtual"]
+
+import heapq
+import time as wall
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..agents import Message, Move, Player, seats, stream
+from ..games import Game
+from ..topology import GraphSequence
+from .network import Link, Network
+from .observation import Observation
+from .rounds import view_player
+
+_CHANGE, _MOVE, _OBSERVE, _REQUEST, _DELIVER = range(5)
+"""Priorities of events at one moment. Everyone moves before anything that was published then arrives."""
+
+_PLAYERS_IN = {"move": 1, "deliver": 2, "request": 2, "event": 1, "link": 2, "churn": 1, "graph": 0}
+"""How many players the data of an event begin with."""
+
+
+def virtual(
+    game: Game,
+    *,
+    seed: int,
+    moves: int,
+    every: float = 1.0,
+    measure: int = 0,
+    keep_states: bool = False,
+    network: Network | None = None,
+    graphs: GraphSequence | None = None,
+    resume: Mapping[str, Any] | None = None,
+    on_observation: "Callable[[Simulation], None] | None" = None,
+) -> Iterator[Observation]:
+    """Plays asynchronously in virtual time.
+
+    A move reads the mailbox, learns and publishes, all at the end of its compute time. Time is counted in mean compute
+    times, so that every player with speed 1 makes one move per unit of time on average. With constant compute times
+    and a perfect network this is `rounds`, bit for bit.
+
+    Arguments:
+        game: the game.
+        seed: of all random streams.
+        moves: units of time to play.
+        every: units of time between observations.
+        measure: rows that each player generates for measurement at the first and the last observation.
+        keep_states: whether the last observation holds the players' states.
+        network: the world; perfect by default.
+        graphs: graphs that take over from each other; the game's own by default.
+        resume: a `Simulation.state()` to go on from; the observations before it are not repeated.
+        on_observation: called after each observation has been consumed, with the simulation, which can be saved then.
+
+    Yields:
+        Observations: before the first move, then every `every` units of time, and at the end.
+
+    Raises:
+        ModelError: a model failed.
+        ValueError: the network or the graphs do not fit the game.
+    """
+    simulation = Simulation(game, seed, network or Network(), graphs)
+    began = wall.perf_counter()
+    if resume is not None:
+        simulation.load(resume)
+    else:
+        simulation.open(every)
+        yield simulation.observe(began, measure=measure, last=moves == 0, keep_states=keep_states)
+        if on_observation is not None:
+            on_observation(simulation)
+    while simulation.time < moves:
+        simulation.advance(min(simulation.next_observation, float(moves)))
+        last = simulation.time >= moves
+        yield simulation.observe(began, measure=measure * last, last=last, keep_states=keep_states)
+        if on_observation is not None:
+            on_observation(simulation)
+
+
+class Simulation:
+    """The players of a game, the world between them, and the queue of what happens next.
+
+    Events are ordered by (time, priority, sequence number), a total order, so that a run is decided by its seed alone.
+
+    Arguments:
+        game: the game.
+        seed: of all random streams.
+        network: the world.
+        graphs: graphs that take over from each other, or None.
+
+    Raises:
+        ValueError: the network or the graphs name players or edges that are not in the game.
+    """
+
+    def __init__(self, game: Game, seed: int, network: Network, graphs: GraphSequence | None = None) -> None:
+        self.players: dict[Hashable, Player] = {seat.name: seat.build() for seat in seats(game, seed)}
+        self.time = 0.0
+        self._game, self._seed, self._network, self._graphs = game, seed, network, graphs
+        edges = {(a, b) for a, b in game.graph.edges if a != b}
+        network.require_players(list(self.players), edges)
+        if graphs is not None and set(graphs.at(0.0)) != set(self.players):
+            raise ValueError("the graph sequence has other players than the game; give it the same ones")
+        self._unit = network.compute.average
+        self._order = {player: index for index, player in enumerate(self.players)}
+        self._pace = {p: stream(seed, k, "pace") for p, k in self._order.items()}
+        self._wire = {p: stream(seed, k, "network") for p, k in self._order.items()}
+        self._queue: list[tuple[float, int, int, str, tuple[Any, ...]]] = []
+        self._sequence = 0
+        self._every = 1.0
+        self._observed = 0
+        self._absent: set[Hashable] = {p for _, p, what in network.events if what == "join"}
+        self._gone: set[Hashable] = set()
+        self._down: set[Hashable] = set()
+        self._cut: set[tuple[Hashable, Hashable]] = set()
+        self._epoch: Counter[Hashable] = Counter()
+        self._turn: Counter[Hashable] = Counter()
+        self._link_turn: Counter[tuple[Hashable, Hashable]] = Counter()
+        self._last_arrival: dict[tuple[Hashable, Hashable], float] = {}
+        self.counts: Counter[str] = Counter()
+        self._handlers: dict[str, Callable[..., None]] = {
+            "move": self._move,
+            "deliver": self._deliver,
+            "request": self._request,
+            "event": self._event,
+            "link": self._flip_link,
+            "churn": self._flip_player,
+            "graph": self._change_graph,
+        }
+
+    @property
+    def observations(self) -> int:
+        """Observations made after the first."""
+        return self._observed
+
+    @property
+    def next_observation(self) -> float:
+        """When the next observation is due."""
+        return (self._observed + 1) * self._every
+
+    def open(self, every: float) -> None:
+        """Fills the queue and lets every player that is present make its first publication."""
+        self._every = every
+        network = self._network
+        for at, player, what in network.events:
+            self._schedule(at / self._unit, _CHANGE, "event", player, what)
+        if self._graphs is not None:
+            for at in self._graphs.changes:
+                self._schedule(at / self._unit, _CHANGE, "graph", at / self._unit)
+        for player in self.players:
+            if network.churn is not None:
+                up = network.churn.up / self._unit * self._wire[player].standard_exponential()
+                self._schedule(up, _CHANGE, "churn", player)
+        if network.link_churn is not None:
+            for sender, listener in sorted(self._edges(), key=lambda e: (self._order[e[0]], self._order[e[1]])):
+                up = network.link_churn.up / self._unit * self._wire[sender].standard_exponential()
+                self._schedule(up, _CHANGE, "link", sender, listener)
+        for player in self.players:
+            if player not in self._absent:
+                self._start(player)
+
+    def advance(self, until: float) -> None:
+        """Lets happen what happens before the observation at time `until`."""
+        queue, handlers = self._queue, self._handlers
+        limit = (until, _OBSERVE)
+        while queue and (queue[0][0], queue[0][1]) < limit:
+            at, _, _, kind, data = heapq.heappop(queue)
+            self.time = at
+            handlers[kind](*data)
+        self.time = until
+        self._observed = max(self._observed, int(np.floor(until / self._every + 1e-9)))
+
+    def observe(self, began: float, *, measure: int, last: bool, keep_states: bool) -> Observation:
+        """All players at this moment; `began` is the wall clock's time of the start."""
+        players = self.players.items()
+        return Observation(
+            time=self.time,
+            seconds=wall.perf_counter() - began,
+            messages=self.counts["delivered"],
+            bytes=self.counts["bytes"],
+            players=[view_player(p) for p in self.players.values()],
+            samples={name: p.measure(measure) for name, p in players} if measure else {},
+            held_out={name: p.held_out() for name, p in players} if last else {},
+            states={name: p.state() for name, p in players} if last and keep_states else {},
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on, messages on their way included; players by position."""
+        order = self._order
+        return {
+            "time": self.time,
+            "sequence": self._sequence,
+            "every": self._every,
+            "observed": self._observed,
+            "players": [p.state() for p in self.players.values()],
+            "pace": [rng.bit_generator.state for rng in self._pace.values()],
+            "wire": [rng.bit_generator.state for rng in self._wire.values()],
+            "queue": [[at, rank, number, kind, self._pack(kind, data)] for at, rank, number, kind, data in self._queue],
+            "absent": sorted(order[p] for p in self._absent),
+            "gone": sorted(order[p] for p in self._gone),
+            "down": sorted(order[p] for p in self._down),
+            "cut": sorted([order[a], order[b]] for a, b in self._cut),
+            "epoch": [self._epoch[p] for p in order],
+            "turn": [self._turn[p] for p in order],
+            "link_turn": [[order[a], order[b], count] for (a, b), count in self._link_turn.items()],
+            "last_arrival": [[order[a], order[b], at] for (a, b), at in self._last_arrival.items()],
+            "counts": dict(self.counts),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Goes on exactly as the simulation of the same game, seed and network whose `state()` this is."""
+        names = list(self.players)
+        self.time, self._sequence = state["time"], state["sequence"]
+        self._every, self._observed = state["every"], state["observed"]
+        if self._graphs is not None:
+            self._rewire(self._graphs.at(self.time * self._unit))
+        for player, saved in zip(self.players.values(), state["players"], strict=True):
+            player.load(saved)
+        for rngs, saved in ((self._pace, state["pace"]), (self._wire, state["wire"])):
+            for rng, one in zip(rngs.values(), saved, strict=True):
+                rng.bit_generator.state = one
+        self._queue = [
+            (at, rank, number, kind, self._unpack(kind, data)) for at, rank, number, kind, data in state["queue"]
+        ]
+        heapq.heapify(self._queue)
+        self._absent, self._gone, self._down = ({names[k] for k in state[key]} for key in ("absent", "gone", "down"))
+        self._cut = {(names[a], names[b]) for a, b in state["cut"]}
+        self._epoch = Counter(dict(zip(names, state["epoch"], strict=True)))
+        self._turn = Counter(dict(zip(names, state["turn"], strict=True)))
+        self._link_turn = Counter({(names[a], names[b]): count for a, b, count in state["link_turn"]})
+        self._last_arrival = {(names[a], names[b]): at for a, b, at in state["last_arrival"]}
+        self.counts = Counter(state["counts"])
+
+    # --- what happens -------------------------------------------------------------------------------------------
+
+    def _schedule(self, at: float, priority: int, kind: str, *data: Any) -> None:
+        heapq.heappush(self._queue, (at, priority, self._sequence, kind, data))
+        self._sequence += 1
+
+    def _start(self, player: Hashable) -> None:
+        self._send(player, self.players[player].open())
+        self._schedule_move(player)
+
+    def _schedule_move(self, player: Hashable) -> None:
+        drawn = self._network.compute.draw(self._pace[player], self._turn[player]) / self._unit
+        self._turn[player] += 1
+        at = self.time + drawn / self._network.speed.get(player, 1.0)
+        self._schedule(at, _MOVE, "move", player, self._epoch[player])
+
+    def _move(self, player: Hashable, epoch: int) -> None:
+        if epoch == self._epoch[player]:
+            self._send(player, self.players[player].move())
+            self._schedule_move(player)
+
+    def _send(self, sender: Hashable, move: Move) -> None:
+        for listener, message in move.messages.items():
+            self._carry(sender, listener, message.nbytes, "deliver", sender, listener, message)
+        for neighbour in move.requests:
+            self._carry(sender, neighbour, 0, "request", sender, neighbour)
+
+    def _carry(self, sender: Hashable, receiver: Hashable, size: int, kind: str, *data: Any) -> None:
+        """Puts something on the way from `sender` to `receiver`, unless it is lost."""
+        edge = (sender, receiver)
+        link = self._network.links.get(edge, self._network.link)
+        rng = self._wire[sender]
+        if self._separated(edge) or (link.loss and rng.random() < link.loss):
+            self.counts["lost"] += 1
+            return
+        copies = 2 if link.duplication and rng.random() < link.duplication else 1
+        for _ in range(copies):
+            at = self.time + self._travel(edge, link, size, rng)
+            if link.ordered:
+                at = self._last_arrival[edge] = max(at, self._last_arrival.get(edge, 0.0))
+            self._schedule(at, _DELIVER if kind == "deliver" else _REQUEST, kind, *data)
+
+    def _travel(self, edge: tuple[Hashable, Hashable], link: Link, size: int, rng: np.random.Generator) -> float:
+        latency = link.latency.draw(rng, self._link_turn[edge])
+        if link.latency.kind == "trace":
+            self._link_turn[edge] += 1
+        return (latency + (size / link.bandwidth if link.bandwidth else 0.0)) / self._unit
+
+    def _separated(self, edge: tuple[Hashable, Hashable]) -> bool:
+        if edge in self._cut:
+            return True
+        return any(part.separates(self.time * self._unit, *edge) for part in self._network.partitions)
+
+    def _away(self, player: Hashable) -> bool:
+        return player in self._down or player in self._absent or player in self._gone
+
+    def _deliver(self, sender: Hashable, listener: Hashable, message: Message) -> None:
+        if self._away(listener):
+            self.counts["missed"] += 1
+            return
+        self.players[listener].receive(message)
+        self.counts["delivered"] += 1
+        self.counts["bytes"] += message.nbytes
+
+    def _request(self, asker: Hashable, neighbour: Hashable) -> None:
+        if self._away(neighbour):
+            self.counts["missed"] += 1
+            return
+        answer = self.players[neighbour].answer(asker)
+        if answer is not None:
+            self._carry(neighbour, asker, answer.nbytes, "deliver", neighbour, asker, answer)
+
+    def _event(self, player: Hashable, what: str) -> None:
+        if what == "join" and player in self._absent:
+            self._absent.discard(player)
+            self._start(player)
+        elif what == "leave":
+            self._gone.add(player)
+            self._epoch[player] += 1
+        elif what == "down":
+            self._stop(player)
+        elif what == "up":
+            self._wake(player)
+
+    def _stop(self, player: Hashable) -> None:
+        self._down.add(player)
+        self._epoch[player] += 1
+
+    def _wake(self, player: Hashable) -> None:
+        if player in self._down:
+            self._down.discard(player)
+            if not self._away(player):
+                self._schedule_move(player)
+
+    def _flip_player(self, player: Hashable) -> None:
+        churn = self._network.churn
+        if churn is None:
+            return
+        was_down = player in self._down
+        (self._wake if was_down else self._stop)(player)
+        mean = (churn.up if was_down else churn.down) / self._unit
+        self._schedule(self.time + mean * self._wire[player].standard_exponential(), _CHANGE, "churn", player)
+
+    def _flip_link(self, sender: Hashable, listener: Hashable) -> None:
+        churn = self._network.link_churn
+        if churn is None:
+            return
+        edge = (sender, listener)
+        was_down = edge in self._cut
+        (self._cut.discard if was_down else self._cut.add)(edge)
+        mean = (churn.up if was_down else churn.down) / self._unit
+        self._schedule(self.time + mean * self._wire[sender].standard_exponential(), _CHANGE, "link", sender, listener)
+
+    def _change_graph(self, at: float) -> None:
+        if self._graphs is not None:
+            self._rewire(self._graphs.at(at * self._unit))
+
+    def _rewire(self, graph: Any) -> None:
+        for seat in seats(Game(graph, self._game.specs), self._seed):
+            self.players[seat.name].rewire(seat.self_weight, seat.neighbours, seat.listeners)
+
+    # --- saving -------------------------------------------------------------------------------------------------
+
+    def _edges(self) -> set[tuple[Hashable, Hashable]]:
+        return {(a, b) for a, b in self._game.graph.edges if a != b}
+
+    def _pack(self, kind: str, data: tuple[Any, ...]) -> list[Any]:
+        count = _PLAYERS_IN[kind]
+        packed = [*(self._order[p] for p in data[:count]), *data[count:]]
+        if kind == "deliver":
+            _, number, arrays = packed.pop().wire()
+            packed += [number, arrays]
+        return packed
+
+    def _unpack(self, kind: str, data: list[Any]) -> tuple[Any, ...]:
+        names = list(self.players)
+        if kind == "deliver":
+            sender, listener, number, arrays = data
+            return names[sender], names[listener], Message.received(names[sender], number, arrays)
+        count = _PLAYERS_IN[kind]
+        return (*(names[k] for k in data[:count]), *data[count:])

@@ -1,0 +1,98 @@
+"""From an experiment to the world of virtual time: its network, and the graphs that take over from each other."""
+
+__all__ = ["build_changes", "build_network"]
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from ..topology import GraphSequence
+from .experiment import DurationSection, Experiment, ExperimentError, NetworkSection
+from .network import Churn, Duration, Link, Network, Partition
+from .staging import player_named
+
+
+def build_network(experiment: Experiment, players: list[Any]) -> Network:
+    """The network of an experiment, its players found by name.
+
+    Raises:
+        ValueError: a number out of range, or a player that is not in the game.
+        ExperimentError: a file that cannot be read.
+    """
+    section = experiment.network
+    by_name = {str(player): player for player in players}
+
+    def named(name: str, key: str) -> Any:
+        return player_named(by_name, name, f"network.{key}")
+
+    link = Link(
+        _duration(section.latency), section.bandwidth, section.loss, section.duplication, ordered=section.ordered
+    )
+    return Network(
+        compute=_duration(section.compute),
+        speed={named(name, "speed"): factor for name, factor in section.speed.items()},
+        link=link,
+        links={
+            (named(edge.sender, "edges"), named(edge.listener, "edges")): Link(
+                link.latency if edge.latency is None else _duration(edge.latency),
+                *(
+                    getattr(link, key) if getattr(edge, key) is None else getattr(edge, key)
+                    for key in ("bandwidth", "loss", "duplication", "ordered")
+                ),
+            )
+            for edge in section.edges
+        },
+        churn=None if section.churn is None else Churn(section.churn.up, section.churn.down),
+        link_churn=None if section.link_churn is None else Churn(section.link_churn.up, section.link_churn.down),
+        events=tuple((time, named(name, "events"), what) for time, name, what in _events(section)),
+        partitions=tuple(
+            Partition(
+                part.start,
+                part.end,
+                tuple(frozenset(named(name, "partitions") for name in group) for group in part.groups),
+            )
+            for part in section.partitions
+        ),
+    )
+
+
+def build_changes(experiment: Experiment, graph: Any, until: float) -> GraphSequence | None:
+    """The graphs that take over from each other up to a time; None for a graph that stays."""
+    section = experiment.changes
+    if section.kind == "none":
+        return None
+    raise ExperimentError(f"changes of kind {section.kind} are not built yet")
+
+
+def _duration(section: DurationSection) -> Duration:
+    trace = section.trace
+    if section.file is not None:
+        trace = [_number(line, section.file) for line in _lines(section.file)]
+    return Duration(section.kind, section.mean, section.sigma, section.shape, None if trace is None else tuple(trace))
+
+
+def _events(section: NetworkSection) -> list[tuple[float, str, str]]:
+    if section.events_file is None:
+        return list(section.events)
+    rows = list(csv.reader(_lines(section.events_file)))
+    bad = [row for row in rows if len(row) != 3]
+    if bad:
+        raise ExperimentError(f"{section.events_file} has the line {','.join(bad[0])!r}, expected time,player,what")
+    return [
+        *section.events,
+        *((_number(time, section.events_file), player.strip(), what.strip()) for time, player, what in rows),
+    ]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExperimentError(f"{path} cannot be read as text: {error}") from None
+
+
+def _number(text: str, path: Path) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ExperimentError(f"{path} has {text.strip()!r} where a time is expected") from None

@@ -19,6 +19,8 @@ _MOST = 1000
 """Players of games in which senders and laggards are looked for: it takes dense matrices."""
 _BLOCKS = 16
 _LEAST_BLOCKS = 6
+_LETTERS = 3.0
+"""Letters of each neighbour that a block must see, lest blocks share the noise of one that is held for long."""
 _MOVING = 2.0
 """A sender's bias must be so many times what the models move in a unit of time and of delay: else it is a transient."""
 _FAR = 2.0
@@ -154,7 +156,9 @@ def _biases(seen: Evidence, means: Array, moves: Array) -> tuple[Array, NDArray[
 
     `[blocks, N, d]` and `[N]`; None where there are too few records, or steps decrease.
     """
-    blocks = min(_BLOCKS, (len(means) - 1) // 3)
+    made_by_most = float(np.median(moves[-1] - moves[0]))
+    lost, _ = _travel(seen) or (0.0, 0.0)
+    blocks = min(_BLOCKS, (len(means) - 1) // 3, int(made_by_most * (1 - lost) / _LETTERS))
     steps = [seen.game.specs[p].step for p in seen.game.players]
     if seen.oracle is None or blocks < _LEAST_BLOCKS or any(s.horizon is not None for s in steps):
         return None

@@ -1,3 +1,5 @@
+from .collapse import Collapse as Collapse
+from .collapse import predict_collapse as predict_collapse
 from .composite import ClassConditional as ClassConditional
 from .composite import Product as Product
 from .dataset_errors import DatasetCorrupt as DatasetCorrupt

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..topology.linear import solve
+from ..topology import solve_listening
 from .family import Array, ExponentialFamily
 from .fleet_blocks import BLOCK, Blocks, aligned
 from .fleet_game import FleetGame
@@ -55,7 +55,7 @@ class FleetOracle:
         heard, hearing = (np.asarray(w.sum(axis=axis)).reshape(-1) for axis in (1, 0))
         ratio = float(heard.max())
         if ratio > _SLOW:
-            return solve(w, anchored)
+            return solve_listening(w, anchored)
         target = _TOLERANCE * (1 - ratio) * max(float(np.abs(anchored).max()), 1e-300)
         parts = [w[low : low + BLOCK] for low in range(0, game.size, BLOCK)]
         x, following = (aligned(anchored.shape, np.float64) for _ in range(2))

@@ -3,11 +3,12 @@
 __all__ = ["NoClosedFormError", "Oracle", "dual_residual", "equilibrium", "nash_conv", "nash_gap", "regrets"]
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..topology import UnanchoredError, blend, listening_matrix, self_weights, validate
+from ..topology import UnanchoredError, listening_matrix, self_weights, solve_listening, validate
 from .family import Array, ExponentialFamily
 from .game import Game
 
@@ -31,7 +32,6 @@ class Oracle:
         self_weights: α_ii, `[N]`.
         anchors: μ̂, smoothed mean statistics of the private data, `[N, d]`.
         start: μ before the first move, `[N, d]`.
-        equilibrium: μ* = (I − W)⁻¹ D μ̂, `[N, d]`.
     """
 
     family: ExponentialFamily
@@ -39,7 +39,6 @@ class Oracle:
     self_weights: Array
     anchors: Array
     start: Array
-    equilibrium: Array
 
     @staticmethod
     def of(game: Game) -> "Oracle":
@@ -65,7 +64,15 @@ class Oracle:
         start = np.where(from_data[:, None], anchors, first.reference)
         small = len(specs) <= _DENSE
         listening: Any = listening_matrix(game.graph) if small else listening_matrix(game.graph, sparse=True)
-        return Oracle(first, listening, self_weights(game.graph), anchors, start, blend(game.graph, anchors))
+        return Oracle(first, listening, self_weights(game.graph), anchors, start)
+
+    @cached_property
+    def equilibrium(self) -> Array:
+        """μ* = (I − W)⁻¹ D μ̂: `[N, d]`."""
+        anchored = self.self_weights[:, None] * self.anchors
+        if isinstance(self.listening, np.ndarray):
+            return np.asarray(np.linalg.solve(np.eye(len(anchored)) - self.listening, anchored), np.float64)
+        return solve_listening(self.listening, anchored)
 
     def best_response(self, mu: Array) -> Array:
         """m_i = α_ii μ̂_i + Σ_j α_ij μ_j: `[N, d]`."""

@@ -1,7 +1,10 @@
+from .checkpoint import CheckpointError as CheckpointError
 from .cluster import PlayerLostError as PlayerLostError
 from .cluster import StallError as StallError
 from .cluster import StartError as StartError
 from .cluster import cluster as cluster
+from .diagnosis import Diagnosis as Diagnosis
+from .diagnosis import diagnose as diagnose
 from .directory import RunDirectory as RunDirectory
 from .directory import RunDirectoryError as RunDirectoryError
 from .experiment import Experiment as Experiment
@@ -11,6 +14,11 @@ from .experiment import load_experiment as load_experiment
 from .fleet import fleet as fleet
 from .monitor import Monitor as Monitor
 from .monitor import Record as Record
+from .network import Churn as Churn
+from .network import Duration as Duration
+from .network import Link as Link
+from .network import Network as Network
+from .network import Partition as Partition
 from .observation import Engine as Engine
 from .observation import Observation as Observation
 from .observation import PlayerView as PlayerView
@@ -21,5 +29,8 @@ from .playing import play as play
 from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
 from .rounds import rounds as rounds
+from .signatures import Signature as Signature
 from .staging import build_game as build_game
 from .views import PlayerArrays as PlayerArrays
+from .virtual import Simulation as Simulation
+from .virtual import virtual as virtual

@@ -31,16 +31,14 @@ from ..topology import (
     influence,
     is_graph_file,
     read_graph,
-    require_name,
     spectral_radius,
     validate,
 )
 from .directory import RunDirectory
 from .experiment import ExperimentError, dump_experiment, experiment_names, load_experiment
-from .fleet_world import require_fleet
 from .outcome import Outcome
 from .playing import ENGINES
-from .session import Interrupted, Session, require_whole_steps
+from .session import Interrupted, Session, engine_options
 from .staging import build_game
 from .tables import NARROWEST, player_table, run_panel, topology_table
 
@@ -78,14 +76,11 @@ def run(
             changes += [f"play.runner={runner}"] if runner is not None else []
             changes += [f"seed={seed}"] if seed is not None else []
             plan = load_experiment(experiment, changes)
-            require_name("runner", plan.play.runner, ENGINES)
-            require_whole_steps(plan)
             game = build_game(plan)
-            if plan.play.runner == "fleet":
-                require_fleet(plan, game)
+            options = engine_options(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
         directory.describe(dump_experiment(plan), game, plan.seed)
-        _finish(Session(plan, game, directory, console), console, print_result if as_json else None)
+        _finish(Session(plan, game, options, directory, console), console, print_result if as_json else None)
 
 
 @app.command()
@@ -101,7 +96,8 @@ def resume(
         with _wrong_request(console):
             run_directory = RunDirectory.existing(directory)
             plan = load_experiment(str(directory / "experiment.yaml"))
-            session = Session(plan, build_game(plan), run_directory, console)
+            game = build_game(plan)
+            session = Session(plan, game, engine_options(plan, game), run_directory, console)
             session.restore()
         _finish(session, console, print_result if as_json else None)
 
@@ -161,7 +157,7 @@ def topology(
                 _show_arrays(built, as_json)
                 return
             graph, game = built.graph, built
-        validate(graph)
+        validate(graph, anchored=not isinstance(game, Game) or game.anchored)
     figures = _topology_figures(graph, game)
     if as_json:
         typer.echo(json.dumps(figures, allow_nan=False))

@@ -21,6 +21,7 @@ from ..games import (
 )
 from ..games.prediction import ABOVE_NOISE
 from ..games.schedule import Schedule
+from ..topology import GraphSequence
 from .observation import Observation, PlayerView
 
 _WINDOW = 0.25
@@ -114,9 +115,18 @@ class Monitor:
     Arguments:
         game: the game.
         schedule: which prediction it is held against.
+        graphs: graphs that take over from each other; each moment is then held against the equilibrium of its graph.
+        unit: length of a unit of the records' time, in that of `graphs`.
     """
 
-    def __init__(self, game: Game | FleetGame, schedule: Schedule | FleetSchedule | str) -> None:
+    def __init__(
+        self,
+        game: Game | FleetGame,
+        schedule: Schedule | FleetSchedule | str,
+        *,
+        graphs: GraphSequence | None = None,
+        unit: float = 1.0,
+    ) -> None:
         self.players: Sequence[Hashable] = game.players
         self.oracle: Oracle | FleetOracle | None
         self.prediction: Prediction
@@ -131,6 +141,7 @@ class Monitor:
                 raise ValueError(f"schedule is {schedule!r}, expected a Schedule; see games.Schedule")
             self.oracle = _oracle(game)
             self.prediction = predict(game, schedule, oracle=self.oracle)
+        self._pieces = [] if graphs is None or isinstance(game, FleetGame) else _pieces(game, graphs, unit)
         self.trace: list[Record] = []
         self.last: Record | None = None
         self._stride = 1
@@ -140,6 +151,9 @@ class Monitor:
         """The record of an observation, which is also added to the trace."""
         means, mode = observed.means, self.prediction.mode
         regrets = errors = amplitude = None
+        for start, oracle in self._pieces:
+            if start <= observed.time:
+                self.oracle = oracle
         if self.oracle is not None and means is not None:
             regrets, errors = self.oracle.regrets(means), self.oracle.errors(means)
             amplitude = mode.amplitude(means - self.oracle.equilibrium) if mode else None
@@ -193,6 +207,8 @@ class Monitor:
             return None
         times, logs = [], []
         for record in self.trace:
+            if record.time < mode.after:
+                continue
             if record.amplitude is None or record.amplitude <= max(
                 ABOVE_NOISE * (mode.noise or 0.0), np.finfo(float).tiny
             ):
@@ -221,6 +237,11 @@ class Monitor:
         kept = max(1, _ARRAYS_KEPT // numbers)
         if len(self.trace) > kept and self.trace[-1 - kept].players:
             self.trace[-1 - kept] = self.trace[-1 - kept].without_players()
+
+
+def _pieces(game: Game, graphs: GraphSequence, unit: float) -> list[tuple[float, Oracle | None]]:
+    """When each graph takes over, and the oracle of the game played on it."""
+    return [(piece.start / unit, _oracle(Game(piece.graph, game.specs, anchored=game.anchored))) for piece in graphs]
 
 
 def _oracle(game: Game) -> Oracle | None:

@@ -3,6 +3,7 @@
 __all__ = ["Churn", "Duration", "Link", "Network", "Partition", "schedule_of"]
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -217,8 +218,9 @@ def schedule_of(network: Network, game: Game, *, changing: bool) -> Schedule:
     simple = (
         gossip is not None
         and _plain(gossip)
+        and link.loss < 1
         and not (changing or network.speed or network.links or network.churn or network.link_churn)
-        and not (network.events or network.partitions or link.bandwidth)
+        and not (network.events or network.partitions or link.bandwidth or link.duplication)
         and network.compute.kind in ("constant", "exponential")
     )
     if gossip is None or not simple:
@@ -228,6 +230,7 @@ def schedule_of(network: Network, game: Game, *, changing: bool) -> Schedule:
         clock="rounds" if network.compute.kind == "constant" else "poisson",
         delay=link.latency.mean / network.compute.mean if constant else None,
         delivery=_delivery(game, gossip, 1.0 - link.loss),
+        picks=gossip.fan_out,
         fresh=gossip.fresh,
     )
 
@@ -237,9 +240,11 @@ def _plain(gossip: Gossip) -> bool:
 
 
 def _delivery(game: Game, gossip: Gossip, arrives: float) -> Any:
+    """The probability that a publication reaches a listener: one for all, or (sender, listener) → probability."""
     if gossip.fan_out is None:
         return arrives
-    listeners = {p: sum(other != p for other in game.graph.succ[p]) for p in game.players}
-    if len(set(listeners.values())) == 1:
-        return arrives * gossip.fan_out / next(iter(listeners.values()))
-    return {(a, b): arrives * gossip.fan_out / listeners[a] for a, b in game.graph.edges if a != b}
+    graph = game.graph
+    edges = [(a, b) for a, b in graph.edges if a != b and graph.edges[a, b]["alpha"] > 0]
+    listeners = Counter(sender for sender, _ in edges)
+    shares = {edge: arrives * min(gossip.fan_out / listeners[edge[0]], 1.0) for edge in edges}
+    return next(iter(shares.values())) if len(set(shares.values())) == 1 else shares

@@ -64,7 +64,8 @@ def play(
     if moves < 1:
         raise ValueError(f"moves is {moves}, expected at least 1")
     engine, schedule = _engine(require_name("runner", runner, ENGINES), game, options)
-    monitor = Monitor(game, schedule)
+    graphs, network = options.get("graphs"), options.get("network") or Network()
+    monitor = Monitor(game, schedule, graphs=graphs, unit=network.compute.average)
     for record in history:
         monitor.remember(record)
     first = last = None

@@ -1,6 +1,6 @@
 """One run in its directory: plays an experiment, streams its records, saves checkpoints, and can be resumed."""
 
-__all__ = ["Interrupted", "Session", "require_whole_steps"]
+__all__ = ["Interrupted", "Session", "engine_options"]
 
 import contextlib
 import signal
@@ -13,14 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..games import FleetGame, Game
+from ..topology import require_name
 from .checkpoint import CheckpointError, checkpoints, load_tree, save_tree
 from .directory import RunDirectory
 from .experiment import Experiment
-from .fleet_world import fleet_options
+from .fleet_world import fleet_options, require_fleet
 from .monitor import Record
 from .observation import require_whole
 from .outcome import Outcome
-from .playing import play
+from .playing import ENGINES, play
 from .records import RecordWriter, read_trace
 from .views import total_moves
 from .virtual import Simulation
@@ -43,15 +44,23 @@ class Session:
     Arguments:
         plan: the experiment.
         game: its game.
+        options: of the engine, as `engine_options` gives them.
         directory: where everything goes.
         console: for progress.
     """
 
-    def __init__(self, plan: Experiment, game: Game | FleetGame, directory: RunDirectory, console: Console) -> None:
+    def __init__(
+        self,
+        plan: Experiment,
+        game: Game | FleetGame,
+        options: dict[str, Any],
+        directory: RunDirectory,
+        console: Console,
+    ) -> None:
         self.directory = directory
         self._plan, self._game, self._console = plan, game, console
         self._saved: Any = None
-        self._options = self._engine_options()
+        self._options = options
 
     def restore(self) -> None:
         """Reads the last whole checkpoint and takes back the records that came after it.
@@ -126,33 +135,36 @@ class Session:
 
         return save
 
-    def _engine_options(self) -> dict[str, Any]:
-        settings = self._plan.play
-        if settings.runner == "rounds":
-            return {"every": int(settings.every or 1)}
-        if settings.runner == "fleet":
-            return fleet_options(self._plan)
-        if isinstance(self._game, FleetGame):
-            return {}
-        if settings.runner == "virtual":
-            network = build_network(self._plan, self._game.players)
-            until = settings.moves * network.compute.average
-            changes = build_changes(self._plan, self._game.graph, until)
-            return {"every": settings.every or 1.0, "network": network, "graphs": changes}
-        return {
-            "mode": settings.mode,
-            "rate": settings.rate,
-            "every": settings.every,
-            "workers": settings.workers,
-            "patience": settings.patience,
-        }
 
+def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
+    """What the engine of an experiment is called with.
 
-def require_whole_steps(plan: Experiment) -> None:
-    """Raises ValueError where observations come every so many rounds, and their number is not whole."""
+    Raises:
+        ValueError: a setting that is out of range or does not fit the game.
+    """
     settings = plan.play
+    require_name("runner", settings.runner, ENGINES)
+    if settings.runner == "fleet":
+        require_fleet(plan, game)
+        return fleet_options(plan)
+    if isinstance(game, FleetGame):
+        raise ValueError(f"generator {plan.topology.generator} makes arrays, which only the runner fleet plays")
     if settings.runner == "rounds" or (settings.runner == "ray" and settings.mode == "synchronous"):
         require_whole(every=settings.every or 1)
+    if settings.runner == "rounds":
+        return {"every": int(settings.every or 1)}
+    if settings.runner == "virtual":
+        network = build_network(plan, game.players)
+        network.require_players(game.players, {(a, b) for a, b in game.graph.edges if a != b})
+        changes = build_changes(plan, game, settings.moves * network.compute.average)
+        return {"every": settings.every or 1.0, "network": network, "graphs": changes}
+    return {
+        "mode": settings.mode,
+        "rate": settings.rate,
+        "every": settings.every,
+        "workers": settings.workers,
+        "patience": settings.patience,
+    }
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """From an experiment to the game that it describes: graph, α, data and its split, models."""
 
-__all__ = ["build_game", "player_named"]
+__all__ = ["bare_graph", "build_game", "player_named"]
 
 from dataclasses import replace
 from typing import Any
@@ -44,7 +44,7 @@ def build_game(experiment: Experiment) -> Game | FleetGame:
     """
     if experiment.topology.generator in ARRAY_GRAPHS:
         return _array_game(experiment)
-    graph = _bare_graph(experiment.topology)
+    graph = bare_graph(experiment.topology)
     family, shards = _private_data(experiment, len(graph))
     sizes = {player: len(shard.train) for player, shard in zip(graph, shards, strict=True)}
     weighted = _with_alpha(graph, experiment.alpha, sizes)
@@ -74,7 +74,7 @@ def _array_game(experiment: Experiment) -> FleetGame:
     wanted = {
         "play.runner": (play.runner, "fleet"),
         "data.source": (data.source, "synthetic"),
-        "alpha.scheme": (alpha.scheme, "uniform"),
+        "alpha.scheme": (alpha.scheme or "uniform", "uniform"),
     }
     for key, (value, expected) in wanted.items():
         if value != expected:
@@ -101,7 +101,8 @@ def _array_game(experiment: Experiment) -> FleetGame:
     )
 
 
-def _bare_graph(section: TopologySection) -> Any:
+def bare_graph(section: TopologySection) -> Any:
+    """The graph of an experiment, without α unless its file has some."""
     if section.file is not None:
         _require_unused("topology.file", section, ("arguments", "seed"))
         return read_graph(section.file, directed=section.directed)

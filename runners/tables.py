@@ -72,6 +72,9 @@ def run_panel(outcome: Outcome) -> Panel:
     )
     if rejected:
         lines.append(f"{rejected} messages were rejected; players.json names the reasons")
+    lines += [
+        f"{signature.name}: {signature.sentence}; {signature.remedy}" for signature in outcome.diagnosis.signatures
+    ]
     return Panel("\n".join(lines), title=outcome.outcome, title_align="left")
 
 

@@ -350,7 +350,7 @@ class Simulation:
             self._rewire(self._graphs.at(at * self._unit))
 
     def _rewire(self, graph: Any) -> None:
-        for seat in seats(Game(graph, self._game.specs), self._seed):
+        for seat in seats(Game(graph, self._game.specs, anchored=self._game.anchored), self._seed):
             self.players[seat.name].rewire(seat.self_weight, seat.neighbours, seat.listeners)
 
     # --- saving -------------------------------------------------------------------------------------------------

@@ -6,10 +6,11 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from ..topology import GraphSequence
+from ..games import Game
+from ..topology import GraphSequence, failing_edges, read_sequence, rewired
 from .experiment import DurationSection, Experiment, ExperimentError, NetworkSection
 from .network import Churn, Duration, Link, Network, Partition
-from .staging import player_named
+from .staging import bare_graph, player_named
 
 
 def build_network(experiment: Experiment, players: list[Any]) -> Network:
@@ -56,12 +57,41 @@ def build_network(experiment: Experiment, players: list[Any]) -> Network:
     )
 
 
-def build_changes(experiment: Experiment, graph: Any, until: float) -> GraphSequence | None:
-    """The graphs that take over from each other up to a time; None for a graph that stays."""
-    section = experiment.changes
+def build_changes(experiment: Experiment, game: Game, until: float) -> GraphSequence | None:
+    """The graphs that take over from each other up to a time; None for a graph that stays.
+
+    Raises:
+        ValueError: times or rates out of range, graph files that cannot be read, or players that change.
+    """
+    section, alpha = experiment.changes, experiment.alpha
     if section.kind == "none":
         return None
-    raise ExperimentError(f"changes of kind {section.kind} are not built yet")
+    if section.kind == "files":
+        if section.file is None:
+            raise ExperimentError("changes.kind is files: give changes.file, a JSON list of times and graph files")
+        return read_sequence(section.file, directed=experiment.topology.directed)
+    if section.kind == "failing-edges":
+        return failing_edges(
+            game.graph,
+            failure_rate=section.failure_rate,
+            repair_rate=section.repair_rate,
+            until=until,
+            seed=section.seed,
+        )
+    if alpha.scheme not in (None, "uniform", "metropolis", "degree") or isinstance(alpha.self_weight, dict):
+        raise ExperimentError(
+            "changes.kind rewiring weighs each graph anew: "
+            "it needs one alpha.self_weight, and a scheme that goes by the graph"
+        )
+    return rewired(
+        bare_graph(experiment.topology),
+        fraction=section.fraction,
+        every=section.every,
+        until=until,
+        seed=section.seed,
+        self_weight=alpha.self_weight,
+        scheme=alpha.scheme or "uniform",
+    )
 
 
 def _duration(section: DurationSection) -> Duration:

@@ -22,6 +22,7 @@ from .files import read_graph as read_graph
 from .files import write_graph as write_graph
 from .generators import generate_graph as generate_graph
 from .generators import generator_names as generator_names
+from .linear import solve_listening as solve_listening
 from .matrices import listening_matrix as listening_matrix
 from .matrices import mixing_matrix as mixing_matrix
 from .matrices import self_weights as self_weights
@@ -72,6 +73,7 @@ __all__ = [
     "rewired",
     "self_weights",
     "sequence",
+    "solve_listening",
     "spectral_radius",
     "time_average",
     "validate",

@@ -1,6 +1,6 @@
 """Systems with I − W: how far anything said by one player carries through the network."""
 
-__all__ = ["solve"]
+__all__ = ["solve_listening"]
 
 import numpy as np
 from scipy import sparse as sp
@@ -15,7 +15,7 @@ _COLUMNS = 128
 _FEW_STEPS = 40.0
 
 
-def solve(W: SparseMatrix, rhs: Array, *, transpose: bool = False) -> Array:
+def solve_listening(W: SparseMatrix, rhs: Array, *, transpose: bool = False) -> Array:
     """X with (I − W) X = R, or (I − Wᵀ) X = R, for W ≥ 0 with row sums ≤ 1 and ρ(W) < 1.
 
     With h = (I − W)⁻¹ 1, h_i the expected number of steps of the walk that starts at i and follows W until it

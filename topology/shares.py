@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from .arrays import Array, DiGraph, edge_arrays, positions
 from .checks import validate
 from .errors import GraphError
-from .linear import solve
+from .linear import solve_listening
 from .matrices import sparse_listening
 
 _WHOLE = 5000
@@ -59,10 +59,10 @@ def influence(
             "players; pass listeners= or sources=, or use topology.blend"
         )
     if rows is not None and (columns is None or len(rows) <= len(columns)):
-        B = solve(W, _unit(n, rows), transpose=True).T * d
+        B = solve_listening(W, _unit(n, rows), transpose=True).T * d
         return B if columns is None else B[:, columns]
     wanted = np.arange(n) if columns is None else columns
-    B = solve(W, _unit(n, wanted) * d[wanted])
+    B = solve_listening(W, _unit(n, wanted) * d[wanted])
     return B if rows is None else B[rows]
 
 
@@ -97,7 +97,7 @@ def blend(G: DiGraph, values: ArrayLike) -> Array:
             f"[{edges.n_players}] or [{edges.n_players}, d], one row a player in the order of list(G)"
         )
     table = given.reshape(edges.n_players, -1)
-    return solve(sparse_listening(edges), table * edges.self_weights[:, None]).reshape(given.shape)
+    return solve_listening(sparse_listening(edges), table * edges.self_weights[:, None]).reshape(given.shape)
 
 
 def _unit(n: int, where: "np.ndarray[tuple[int, ...], np.dtype[np.intp]]") -> Array:

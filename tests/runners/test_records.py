@@ -49,6 +49,7 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
             "undelivered": 0,
             "nash_gap": 0.3,
             "error_rms": pytest.approx(np.sqrt(12.5)),
+            "amplitude": 1.0,
         }
         for n in (0, 1)
     ]

@@ -13,13 +13,23 @@ from .monitor import Record
 from .rhythm import Rhythm, find_rhythm
 from .signatures import Signature, find_signatures, names_of
 
-OUTCOMES = ("diverging", "stalled", "collapsing", "oscillating", "converged", "budget reached")
+OUTCOMES = (
+    "diverging",
+    "stalled",
+    "collapsing",
+    "oscillating",
+    "below the floor",
+    "converged",
+    "budget reached",
+)
 """The names of outcomes, in the order in which they are tested."""
 
 _GROWTH = 4.0
 """Growth of the squared error over the last half that counts as diverging: the error doubles."""
 _FAR_BELOW = 10.0
 """Without a known floor, the factor by which the squared error, and with it the Nash gap, must have fallen."""
+_BELOW = 0.7
+"""Share of the predicted floor below which an error has settled too low for the prediction to hold."""
 _BLOCKS = 16
 
 
@@ -73,6 +83,7 @@ def diagnose(
         ("stalled", _stalled(seen, significance)),
         ("collapsing", _collapsing(seen, tolerance)),
         ("oscillating", None if rhythm is None else rhythm.sentence),
+        ("below the floor", _too_quiet(seen) if settled else None),
         ("converged", why if settled else None),
     )
     outcome, reason = next(((name, text) for name, text in tests if text is not None), ("budget reached", why))
@@ -124,6 +135,20 @@ def _settled(seen: Evidence, significance: float, tolerance: float) -> tuple[boo
     return agrees, (
         f"stationary: {trend}; its root mean square {root:.4g} {verdict} the predicted floor {floor:.4g} "
         f"(up to {allowed:.4g} allowed: {100 * tolerance:.0f} % and {limit:.1f} standard errors)"
+    )
+
+
+def _too_quiet(seen: Evidence) -> str | None:
+    """Says so if the error of the last half is far below the floor: players average over messages that came late."""
+    if seen.floors is None or seen.errors is None or not (seen.floors > 0).any():
+        return None
+    root = float(np.sqrt((seen.errors[seen.half] ** 2).mean()))
+    floor = float(np.sqrt((seen.floors**2).mean()))
+    if root >= _BELOW * floor:
+        return None
+    return (
+        f"the root mean square error settled at {root:.4g}, below {100 * _BELOW:.0f} % of the predicted floor "
+        f"{floor:.4g}: messages come late or not at all, and players average over old ones; let the clocks tick slower"
     )
 
 

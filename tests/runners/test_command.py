@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from nashgossip.agents import ExponentialFamilyModel, Source, State
 from nashgossip.games import Batch, Game, Gaussian, PlayerSpec, Space, mnist_format
-from nashgossip.runners import command, experiment_names, read_records
+from nashgossip.runners import command, experiment_names, read_records, session
 from nashgossip.topology import attach_alpha, generate_graph
 
 KEYS = [
@@ -498,7 +498,7 @@ def test_an_interrupted_run_keeps_its_records(desk: Path, monkeypatch: pytest.Mo
     def interrupted(*arguments: Any, on_record: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "play", interrupted)
+    monkeypatch.setattr(session, "play", interrupted)
     result = call("run", "ring", "--out", "run")
     assert result.exit_code == 130
     assert "interrupted; what was recorded until then is in run" in result.stderr

@@ -321,7 +321,15 @@ def test_drift_of_a_known_variance_is_no_collapse() -> None:
 
 
 def test_outcomes_and_signatures_have_the_documented_names() -> None:
-    assert set(OUTCOMES) == {"converged", "budget reached", "stalled", "oscillating", "diverging", "collapsing"}
+    assert set(OUTCOMES) == {
+        "below the floor",
+        "budget reached",
+        "collapsing",
+        "converged",
+        "diverging",
+        "oscillating",
+        "stalled",
+    }
     assert len(SIGNATURES) == 4
 
 

@@ -1,0 +1,267 @@
+"""Resuming: a run that was interrupted or killed leaves the very records of one that was not."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nashgossip.runners import build_game, command, load_experiment, play, read_records
+from nashgossip.runners.checkpoint import checkpoints, load_tree, save_tree
+from nashgossip.runners.monitor import Record
+from nashgossip.runners.session import engine_options
+from nashgossip.runners.virtual import Simulation
+
+NASTY = """\
+name: nasty
+seed: 7
+topology: {generator: small_world, arguments: {n: 30, k: 4, p: 0.2}}
+model: {family: gaussian, dimension: 2}
+gossip: {style: push-pull, fan_out: 2, order: round-robin, keep: 2}
+network:
+  compute: {kind: exponential, mean: 0.7}
+  speed: {"2": 3.0}
+  latency: {kind: lognormal, mean: 0.5, sigma: 1.0}
+  bandwidth: 10000.0
+  loss: 0.1
+  duplication: 0.1
+  churn: {up: 50.0, down: 5.0}
+  link_churn: {up: 50.0, down: 5.0}
+  edges: [{sender: "0", listener: "1", latency: {kind: trace, trace: [0.1, 2.0, 0.4]}, ordered: true}]
+  events: [[20.0, "3", join], [400.0, "4", leave], [30.0, "5", down], [90.0, "5", up]]
+  partitions: [{start: 100.0, end: 130.0, groups: [["0", "1", "2", "3", "4"]]}]
+changes: {kind: rewiring, every: 37.0, fraction: 0.2}
+play: {runner: virtual, moves: 1000, samples: 5, every: 2.0, measure: 20}
+"""
+OFTEN = ["--set", "play.checkpoint_seconds=0.1"]
+SHORT = ["play.moves=30"]
+PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test runs in an empty folder of its own, with the experiment in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nasty.yaml").write_text(NASTY)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nothing happened to; its one checkpoint is that of the start."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    (folder / "nasty.yaml").write_text(NASTY)
+    process = start("run", "nasty.yaml", "--out", "run", "--set", "play.checkpoint_seconds=1000", folder=folder)
+    assert ended(process)[0] == 0
+    return folder / "run"
+
+
+def start(verb: str, *arguments: str, folder: Path = Path()) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "nashgossip.runners", verb, *arguments, "--json"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    try:
+        output, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    return process.returncode, output, errors
+
+
+def stop(process: "subprocess.Popen[str]", number: int, how: signal.Signals, run: Path) -> str:
+    """Sends a signal once observation `number` is in a checkpoint; what the process said on standard error."""
+    deadline = time.monotonic() + PATIENCE
+    while saved(run) < number:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(how)
+    status, output, errors = ended(process)
+    assert status == (130 if how == signal.SIGINT else -how), errors
+    assert output == ""
+    assert not (run / "summary.json").exists()
+    assert len(read_records(run / "records")) < 501
+    return re.sub(r"\s+", " ", errors)
+
+
+def saved(run: Path) -> int:
+    found = checkpoints(run / "checkpoints")
+    return int(found[-1].name) if found else -1
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(command.app, list(arguments), catch_exceptions=False)
+
+
+def complaint(result: Result) -> str:
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    return re.sub(r"\s+", " ", result.stderr).strip()
+
+
+def timeless(summary: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in summary.items() if key != "seconds"}
+
+
+def require_same(run: Path, other: Path) -> None:
+    """Every column of both tables, the summary but for its seconds, and what is told of every player."""
+    for table in ("run", "players"):
+        found, expected = (read_records(path / "records", table) for path in (run, other))
+        assert found.schema == expected.schema
+        for column in expected.column_names:
+            assert found[column].to_pylist() == expected[column].to_pylist(), (table, column)
+    found, expected = (json.loads((path / "summary.json").read_text("utf-8")) for path in (run, other))
+    assert timeless(found) == timeless(expected)
+    assert (run / "players.json").read_text("utf-8") == (other / "players.json").read_text("utf-8")
+
+
+def go_on(run: Path) -> None:
+    status, output, errors = ended(start("resume", str(run)))
+    assert status == 0, errors
+    assert json.loads(output) == json.loads((run / "summary.json").read_text("utf-8"))
+
+
+def test_the_world_is_as_nasty_as_it_should_be(uninterrupted: Path) -> None:
+    """A run in which nothing happens would show nothing; and another seed leaves other records."""
+    assert len(read_records(uninterrupted / "records")) == 501
+    summary = json.loads((uninterrupted / "summary.json").read_text("utf-8"))
+    assert 30_000 * 0.5 < summary["moves"] < 30_000
+    result = call("run", "nasty.yaml", "--out", "other", "--seed", "8", "--json", "--set", "play.moves=20")
+    assert result.exit_code == 0, result.output
+    found, expected = (read_records(path / "records")["bytes"] for path in (Path("other"), uninterrupted))
+    assert found.to_pylist() != expected.to_pylist()[: len(found)]
+
+
+def test_a_run_interrupted_by_sigint_resumes_exactly(uninterrupted: Path) -> None:
+    run = Path("run")
+    told = stop(start("run", "nasty.yaml", "--out", "run", *OFTEN), 60, signal.SIGINT, run)
+    assert "interrupted; what was recorded until then is in run; go on with: nashgossip resume run" in told
+    assert "Traceback" not in told
+    assert len(read_records(run / "records")) == saved(run) + 1
+    go_on(run)
+    require_same(run, uninterrupted)
+
+
+def test_a_run_killed_by_sigkill_resumes_exactly(uninterrupted: Path) -> None:
+    """As if it had been killed while it wrote: a part that no checkpoint counts, and drafts of a part and a checkpoint."""
+    run = Path("run")
+    stop(start("run", "nasty.yaml", "--out", "run", *OFTEN), 150, signal.SIGKILL, run)
+    for table in ("run", "players"):
+        parts = sorted((run / "records").glob(f"{table}-*.parquet"))
+        shutil.copy(parts[-1], parts[-1].with_name(f"{table}-{len(parts):05d}.parquet"))
+        (run / "records" / f"{table}-{len(parts) + 1:05d}.draft").write_bytes(b"PAR1")
+    draft = run / "checkpoints" / ".draft-000000400"
+    draft.mkdir()
+    (draft / "tree.json").write_text("{")
+    go_on(run)
+    require_same(run, uninterrupted)
+
+
+@pytest.mark.slow
+def test_a_run_stopped_again_and_again_resumes_exactly(uninterrupted: Path) -> None:
+    run = Path("run")
+    stop(start("run", "nasty.yaml", "--out", "run", *OFTEN), 0, signal.SIGINT, run)
+    for number, how in ((90, signal.SIGKILL), (180, signal.SIGINT), (270, signal.SIGKILL), (360, signal.SIGINT)):
+        stop(start("resume", "run"), number, how, run)
+    go_on(run)
+    require_same(run, uninterrupted)
+
+
+def test_a_finished_run_resumes_to_the_same_end(desk: Path, uninterrupted: Path) -> None:
+    shutil.copytree(uninterrupted, desk / "run")
+    (desk / "run" / "summary.json").unlink()
+    result = call("resume", "run", "--json")
+    assert result.exit_code == 0, result.output
+    require_same(desk / "run", uninterrupted)
+
+
+def test_a_directory_that_is_no_run_is_refused(desk: Path) -> None:
+    (desk / "empty").mkdir()
+    for name in ("empty", "nowhere", "nasty.yaml"):
+        told = complaint(call("resume", name))
+        assert told == f"error: {name} is no run directory: it holds no experiment.yaml"
+    assert list((desk / "empty").iterdir()) == []
+
+
+def test_a_run_on_another_engine_is_refused(desk: Path) -> None:
+    assert call("run", "ring", "--out", "run", "--set", "play.moves=3").exit_code == 0
+    before = sorted(path for path in (desk / "run").rglob("*"))
+    told = complaint(call("resume", "run"))
+    assert told == "error: run was played on rounds; only virtual runs resume"
+    assert sorted(path for path in (desk / "run").rglob("*")) == before
+
+
+def test_a_run_without_checkpoint_is_refused(desk: Path) -> None:
+    assert call("run", "nasty.yaml", "--out", "run", "--set", SHORT[0]).exit_code == 0
+    shutil.rmtree(desk / "run" / "checkpoints")
+    told = complaint(call("resume", "run"))
+    assert told == "error: run holds no checkpoint; play it again with `nashgossip run`"
+
+
+@pytest.mark.parametrize("name", ["tree.json", "arrays.safetensors"])
+def test_a_damaged_checkpoint_is_refused_until_it_is_removed(name: str, desk: Path, uninterrupted: Path) -> None:
+    """The remedy that the message tells does help."""
+    run = desk / "run"
+    stop(start("run", "nasty.yaml", "--out", "run", *OFTEN), 40, signal.SIGINT, run)
+    _, newest = checkpoints(run / "checkpoints")
+    (newest / name).write_bytes((newest / name).read_bytes()[:-9])
+    records = read_records(run / "records")
+    told = complaint(call("resume", "run"))
+    assert re.fullmatch(r"error: checkpoint run/checkpoints/\d{9} cannot be read: .*", told)
+    assert told.endswith("; remove it to go on from the one before")
+    assert read_records(run / "records").equals(records)
+    shutil.rmtree(newest)
+    go_on(run)
+    require_same(run, uninterrupted)
+
+
+def each_observation(keep: Callable[[int, Any], None], **options: Any) -> tuple[Any, list[Record]]:
+    """A short run, and the saved state of every observation but the last."""
+    plan = load_experiment("nasty.yaml", SHORT)
+    game = build_game(plan)
+    records: list[Record] = []
+    settings: dict[str, Any] = engine_options(plan, game) | {"keep_states": True, "moves": 30} | options
+
+    def save(simulation: Simulation) -> None:
+        if simulation.time < 30:
+            keep(simulation.observations, simulation.state())
+
+    outcome = play(game, "virtual", seed=plan.seed, on_record=records.append, on_observation=save, **settings)
+    return outcome, records
+
+
+@pytest.mark.parametrize("every", [2.0, 0.7])
+def test_resuming_at_every_observation_gives_the_same_outcome(every: float, desk: Path) -> None:
+    saved_states: dict[int, Path] = {}
+
+    def keep(number: int, state: Any) -> None:
+        saved_states[number] = save_tree(state, desk / f"at-{number}", number)
+
+    expected, records = each_observation(keep, every=every)
+    assert list(saved_states) == list(range(len(records) - 1))
+    for number, path in saved_states.items():
+        found, rest = each_observation(
+            lambda *_: None, every=every, resume=load_tree(path), history=records[: number + 1]
+        )
+        assert timeless(found.summary()) == timeless(expected.summary())
+        assert [r.time for r in rest] == [r.time for r in records[number + 1 :]]
+        assert [r.players[0].moves for r in rest] == [r.players[0].moves for r in records[number + 1 :]]
+        assert as_text(found.states) == as_text(expected.states)
+
+
+def as_text(states: Any) -> str:
+    return json.dumps(states, default=lambda array: array.tolist())

@@ -23,10 +23,11 @@ def main() -> None:
     game = Game(graph, {p: PlayerSpec(family=family, data=data[k], samples=samples) for k, p in enumerate(graph)})
     latency = Duration("exponential", 0.3)
     network = Network(compute=Duration("exponential"), link=Link(latency=latency, loss=0.1))
-    began = 0.0
-    for observed in virtual(game, seed=0, moves=units, every=10.0, network=network):
-        began = began or time.perf_counter()
-    ours = sum(view.moves for view in observed.players) / (time.perf_counter() - began)
+    engine = virtual(game, seed=0, moves=units, every=10.0, network=network)
+    next(engine)
+    began = time.perf_counter()
+    *_, last = engine
+    ours = sum(view.moves for view in last.players) / (time.perf_counter() - began)
     rng, count = np.random.default_rng(0), 20_000
     began = time.perf_counter()
     for _ in range(count):

@@ -49,7 +49,7 @@ class Duration:
                 raise ValueError(f"a {self.kind} duration needs {name}")
         if self.kind == "lognormal" and not (math.isfinite(self.sigma or 0.0) and (self.sigma or 0.0) >= 0):
             raise ValueError(f"sigma of a duration is {self.sigma}, expected a finite number of at least 0")
-        if self.kind == "pareto" and not (self.shape or 0.0) > 1:
+        if self.kind == "pareto" and not 1 < (self.shape or 0.0) < math.inf:
             raise ValueError(f"shape of a Pareto duration is {self.shape}, expected above 1, where the mean is finite")
         if self.trace is not None and not (self.trace and all(math.isfinite(t) and t >= 0 for t in self.trace)):
             raise ValueError("a trace of durations needs at least one time, and no negative or infinite ones")

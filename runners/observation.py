@@ -42,7 +42,7 @@ class Observation:
         messages: delivered so far.
         bytes: of their values.
         players: in the order of the graph; a list, or arrays that look like one.
-        undelivered: messages that a newer one replaced before they could be sent, or whose receiver was dead.
+        undelivered: messages lost, replaced by newer ones before they were sent, or whose receiver was away.
         samples: rows generated for measurement, at the first and last observation if asked for.
         held_out: mean log-density of each player's holdout, in nats a row, at the last observation.
         states: `Player.state()` of each, at the last observation if asked for.

@@ -66,7 +66,9 @@ def run_panel(outcome: Outcome) -> Panel:
         lines[-1] += " (the start lifts no mode far enough above the noise to measure)"
     late = outcome.last.undelivered
     if late:
-        lines.append(f"{late} messages were replaced by newer ones before they could be sent, or met a dead player")
+        lines.append(
+            f"{late} messages were lost, replaced by newer ones before they were sent, or found their receiver away"
+        )
     rejected = (
         0 if isinstance(outcome.players, PlayerOutcomes) else sum(sum(p.rejected.values()) for p in outcome.players)
     )

@@ -14,7 +14,7 @@ from ..agents import Message, Move, Player, seats, stream
 from ..games import Game
 from ..topology import GraphSequence
 from .network import Link, Network
-from .observation import Observation
+from .observation import Observation, require_whole
 from .rounds import view_player
 
 _CHANGE, _MOVE, _OBSERVE, _REQUEST, _DELIVER = range(5)
@@ -62,13 +62,16 @@ def virtual(
         ModelError: a model failed.
         ValueError: the network or the graphs do not fit the game.
     """
+    require_whole(moves=moves)
+    if not (np.isfinite(every) and every > 0):
+        raise ValueError(f"every is {every}, expected a finite number of units of time above 0")
     simulation = Simulation(game, seed, network or Network(), graphs)
     began = wall.perf_counter()
     if resume is not None:
         simulation.load(resume)
     else:
         simulation.open(every)
-        yield simulation.observe(began, measure=measure, last=moves == 0, keep_states=keep_states)
+        yield simulation.observe(began, measure=measure, last=False, keep_states=keep_states)
         if on_observation is not None:
             on_observation(simulation)
     while simulation.time < moves:
@@ -113,12 +116,16 @@ class Simulation:
         self._absent: set[Hashable] = {p for _, p, what in network.events if what == "join"}
         self._gone: set[Hashable] = set()
         self._down: set[Hashable] = set()
+        self._opened: set[Hashable] = set()
+        self._graph_at = 0.0
         self._cut: set[tuple[Hashable, Hashable]] = set()
         self._epoch: Counter[Hashable] = Counter()
         self._turn: Counter[Hashable] = Counter()
         self._link_turn: Counter[tuple[Hashable, Hashable]] = Counter()
         self._last_arrival: dict[tuple[Hashable, Hashable], float] = {}
         self.counts: Counter[str] = Counter()
+        if graphs is not None:
+            self._rewire(graphs.at(0.0))
         self._handlers: dict[str, Callable[..., None]] = {
             "move": self._move,
             "deliver": self._deliver,
@@ -147,7 +154,7 @@ class Simulation:
             self._schedule(at / self._unit, _CHANGE, "event", player, what)
         if self._graphs is not None:
             for at in self._graphs.changes:
-                self._schedule(at / self._unit, _CHANGE, "graph", at / self._unit)
+                self._schedule(at / self._unit, _CHANGE, "graph", at)
         for player in self.players:
             if network.churn is not None:
                 up = network.churn.up / self._unit * self._wire[player].standard_exponential()
@@ -180,6 +187,7 @@ class Simulation:
             messages=self.counts["delivered"],
             bytes=self.counts["bytes"],
             players=[view_player(p) for p in self.players.values()],
+            undelivered=self.counts["lost"] + self.counts["missed"],
             samples={name: p.measure(measure) for name, p in players} if measure else {},
             held_out={name: p.held_out() for name, p in players} if last else {},
             states={name: p.state() for name, p in players} if last and keep_states else {},
@@ -193,6 +201,8 @@ class Simulation:
             "sequence": self._sequence,
             "every": self._every,
             "observed": self._observed,
+            "graph_at": self._graph_at,
+            "opened": sorted(order[p] for p in self._opened),
             "players": [p.state() for p in self.players.values()],
             "pace": [rng.bit_generator.state for rng in self._pace.values()],
             "wire": [rng.bit_generator.state for rng in self._wire.values()],
@@ -214,7 +224,7 @@ class Simulation:
         self.time, self._sequence = state["time"], state["sequence"]
         self._every, self._observed = state["every"], state["observed"]
         if self._graphs is not None:
-            self._rewire(self._graphs.at(self.time * self._unit))
+            self._change_graph(state["graph_at"])
         for player, saved in zip(self.players.values(), state["players"], strict=True):
             player.load(saved)
         for rngs, saved in ((self._pace, state["pace"]), (self._wire, state["wire"])):
@@ -225,6 +235,7 @@ class Simulation:
         ]
         heapq.heapify(self._queue)
         self._absent, self._gone, self._down = ({names[k] for k in state[key]} for key in ("absent", "gone", "down"))
+        self._opened = {names[k] for k in state["opened"]}
         self._cut = {(names[a], names[b]) for a, b in state["cut"]}
         self._epoch = Counter(dict(zip(names, state["epoch"], strict=True)))
         self._turn = Counter(dict(zip(names, state["turn"], strict=True)))
@@ -239,6 +250,7 @@ class Simulation:
         self._sequence += 1
 
     def _start(self, player: Hashable) -> None:
+        self._opened.add(player)
         self._send(player, self.players[player].open())
         self._schedule_move(player)
 
@@ -307,7 +319,8 @@ class Simulation:
     def _event(self, player: Hashable, what: str) -> None:
         if what == "join" and player in self._absent:
             self._absent.discard(player)
-            self._start(player)
+            if not self._away(player):
+                self._start(player)
         elif what == "leave":
             self._gone.add(player)
             self._epoch[player] += 1
@@ -324,7 +337,7 @@ class Simulation:
         if player in self._down:
             self._down.discard(player)
             if not self._away(player):
-                self._schedule_move(player)
+                (self._schedule_move if player in self._opened else self._start)(player)
 
     def _flip_player(self, player: Hashable) -> None:
         churn = self._network.churn
@@ -347,7 +360,8 @@ class Simulation:
 
     def _change_graph(self, at: float) -> None:
         if self._graphs is not None:
-            self._rewire(self._graphs.at(at * self._unit))
+            self._graph_at = at
+            self._rewire(self._graphs.at(at))
 
     def _rewire(self, graph: Any) -> None:
         for seat in seats(Game(graph, self._game.specs, anchored=self._game.anchored), self._seed):

@@ -236,7 +236,7 @@ class TestInOneSession:
         game = game_on(weighted, family, samples=50, dimension=8)
         outcome = play(game, "ray", seed=2, moves=220, rate=30.0, every=0.04, measure=5)
         floor, rms = outcome.prediction.noise_floor_rms, outcome.equilibrium_error["rms"]
-        assert outcome.prediction.schedule == "poisson"
+        assert outcome.prediction.schedule.clock == "poisson"
         assert floor is not None
         assert rms is not None
         settled = [r for r in outcome.trace if r.time >= 0.75 * outcome.trace[-1].time]

@@ -157,7 +157,7 @@ def test_a_run_interrupted_by_sigint_resumes_exactly(uninterrupted: Path) -> Non
 
 
 def test_a_run_killed_by_sigkill_resumes_exactly(uninterrupted: Path) -> None:
-    """As if it had been killed while it wrote: a part that no checkpoint counts, and drafts of a part and a checkpoint."""
+    """As if killed while it wrote: a part that no checkpoint counts, and drafts of a part and a checkpoint."""
     run = Path("run")
     stop(start("run", "nasty.yaml", "--out", "run", *OFTEN), 150, signal.SIGKILL, run)
     for table in ("run", "players"):

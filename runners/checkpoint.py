@@ -39,7 +39,7 @@ def save_tree(tree: Any, parent: Path, number: int) -> Path:
         The folder written.
 
     Raises:
-        TypeError: a leaf of another type.
+        TypeError: a leaf of another type, or a key that is no string.
     """
     parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray[Any, Any]] = {}
@@ -75,7 +75,7 @@ def load_tree(path: Path) -> Any:
         plain = json.loads((path / _TREE).read_text(encoding="utf-8"))
         arrays = load_file(path / _ARRAYS)
         return _restore(plain, arrays)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(
             f"checkpoint {path} cannot be read: {error}; remove it to go on from the one before"
         ) from None
@@ -83,10 +83,14 @@ def load_tree(path: Path) -> Any:
 
 def _flatten(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value) or _REFERENCE in value:
+            raise TypeError(f"keys of a checkpoint are strings other than {_REFERENCE!r}, got {list(value)[:5]}")
         return {key: _flatten(inner, arrays) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_flatten(inner, arrays) for inner in value]
     if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
+            raise TypeError(f"a checkpoint cannot hold an array of {value.dtype}; give booleans, integers or floats")
         name = str(len(arrays))
         arrays[name] = np.ascontiguousarray(value)
         return {_REFERENCE: name, "shape": list(value.shape)}

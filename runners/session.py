@@ -75,7 +75,10 @@ class Session:
         found = checkpoints(self._checkpoints)
         if not found:
             raise CheckpointError(f"{self.directory.path} holds no checkpoint; play it again with `nashgossip run`")
-        self._saved = load_tree(found[-1])
+        saved = load_tree(found[-1])
+        if not (isinstance(saved, dict) and {"simulation", "parts"} <= set(saved)):
+            raise CheckpointError(f"checkpoint {found[-1]} is not one of a run; remove it to go on from the one before")
+        self._saved = saved
 
     def play(self) -> Outcome:
         """Plays to the end.
@@ -125,6 +128,8 @@ class Session:
         last = [float("-inf")]
 
         def save(simulation: Simulation) -> None:
+            if simulation.time >= self._plan.play.moves:
+                return  # the run is over: there is nothing to go on with
             stop = told_to_stop()
             if stop or time.monotonic() - last[0] >= self._plan.play.checkpoint_seconds:
                 last[0] = time.monotonic()

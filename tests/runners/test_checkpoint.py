@@ -190,3 +190,13 @@ def test_nothing_in_a_checkpoint_is_pickled(tmp_path: Path, monkeypatch: pytest.
     assert json.loads((path / "tree.json").read_text("utf-8"))["moves"] == 7
     header = (path / "arrays.safetensors").read_bytes()
     json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [{"a": np.array([object()])}, {"a": np.array([1j])}, {1: 2}, {"$array": "0"}],
+    ids=["objects", "complex", "key", "mark"],
+)
+def test_what_would_not_come_back_is_refused(tree: Any, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="checkpoint"):
+        save_tree(tree, tmp_path, 0)

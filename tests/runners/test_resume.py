@@ -42,7 +42,13 @@ changes: {kind: rewiring, every: 37.0, fraction: 0.2}
 play: {runner: virtual, moves: 1000, samples: 5, every: 2.0, measure: 20}
 """
 OFTEN = ["--set", "play.checkpoint_seconds=0.1"]
-SHORT = ["play.moves=30"]
+SHORT = [
+    "play.moves=20",
+    "topology.arguments.n=10",
+    "network.churn={up: 6.0, down: 2.0}",
+    "changes.every=2.5",
+    "play.every=1.0",
+]
 PATIENCE = 60.0
 
 
@@ -206,27 +212,28 @@ def test_a_run_on_another_engine_is_refused(desk: Path) -> None:
 
 
 def test_a_run_without_checkpoint_is_refused(desk: Path) -> None:
-    assert call("run", "nasty.yaml", "--out", "run", "--set", SHORT[0]).exit_code == 0
+    assert call("run", "nasty.yaml", "--out", "run", *(f"--set={change}" for change in SHORT)).exit_code == 0
     shutil.rmtree(desk / "run" / "checkpoints")
     told = complaint(call("resume", "run"))
     assert told == "error: run holds no checkpoint; play it again with `nashgossip run`"
 
 
 @pytest.mark.parametrize("name", ["tree.json", "arrays.safetensors"])
-def test_a_damaged_checkpoint_is_refused_until_it_is_removed(name: str, desk: Path, uninterrupted: Path) -> None:
+def test_a_damaged_checkpoint_is_refused_until_it_is_removed(name: str, desk: Path) -> None:
     """The remedy that the message tells does help."""
-    run = desk / "run"
-    stop(start("run", "nasty.yaml", "--out", "run", *OFTEN), 40, signal.SIGINT, run)
-    _, newest = checkpoints(run / "checkpoints")
+    run, every_time = desk / "run", "--set=play.checkpoint_seconds=1e-9"
+    changes = [f"--set={change}" for change in SHORT]
+    assert call("run", "nasty.yaml", "--out", "run", every_time, *changes).exit_code == 0
+    shutil.copytree(run, desk / "whole")
+    newest = checkpoints(run / "checkpoints")[-1]
     (newest / name).write_bytes((newest / name).read_bytes()[:-9])
-    records = read_records(run / "records")
     told = complaint(call("resume", "run"))
     assert re.fullmatch(r"error: checkpoint run/checkpoints/\d{9} cannot be read: .*", told)
     assert told.endswith("; remove it to go on from the one before")
-    assert read_records(run / "records").equals(records)
+    assert read_records(run / "records").equals(read_records(desk / "whole" / "records"))
     shutil.rmtree(newest)
-    go_on(run)
-    require_same(run, uninterrupted)
+    assert call("resume", "run").exit_code == 0
+    require_same(run, desk / "whole")
 
 
 def each_observation(keep: Callable[[int, Any], None], **options: Any) -> tuple[Any, list[Record]]:
@@ -234,17 +241,17 @@ def each_observation(keep: Callable[[int, Any], None], **options: Any) -> tuple[
     plan = load_experiment("nasty.yaml", SHORT)
     game = build_game(plan)
     records: list[Record] = []
-    settings: dict[str, Any] = engine_options(plan, game) | {"keep_states": True, "moves": 30} | options
+    settings: dict[str, Any] = engine_options(plan, game) | {"keep_states": True, "moves": 20} | options
 
     def save(simulation: Simulation) -> None:
-        if simulation.time < 30:
+        if simulation.time < 20:
             keep(simulation.observations, simulation.state())
 
     outcome = play(game, "virtual", seed=plan.seed, on_record=records.append, on_observation=save, **settings)
     return outcome, records
 
 
-@pytest.mark.parametrize("every", [2.0, 0.7])
+@pytest.mark.parametrize("every", [1.0, 0.7])
 def test_resuming_at_every_observation_gives_the_same_outcome(every: float, desk: Path) -> None:
     saved_states: dict[int, Path] = {}
 
@@ -265,3 +272,11 @@ def test_resuming_at_every_observation_gives_the_same_outcome(every: float, desk
 
 def as_text(states: Any) -> str:
     return json.dumps(states, default=lambda array: array.tolist())
+
+
+def test_a_run_whose_last_checkpoint_is_near_its_end_resumes(desk: Path) -> None:
+    often = "--set=play.checkpoint_seconds=1e-9"
+    assert call("run", "nasty.yaml", "--out", "run", often, *(f"--set={c}" for c in SHORT)).exit_code == 0
+    shutil.copytree(desk / "run", desk / "whole")
+    assert call("resume", "run").exit_code == 0
+    require_same(desk / "run", desk / "whole")

@@ -83,7 +83,7 @@ def diagnose(
         ("stalled", _stalled(seen, significance)),
         ("collapsing", _collapsing(seen, tolerance)),
         ("oscillating", None if rhythm is None else rhythm.sentence),
-        ("below the floor", _too_quiet(seen) if settled else None),
+        ("below the floor", _too_quiet(seen, significance) if settled else None),
         ("converged", why if settled else None),
     )
     outcome, reason = next(((name, text) for name, text in tests if text is not None), ("budget reached", why))
@@ -138,13 +138,14 @@ def _settled(seen: Evidence, significance: float, tolerance: float) -> tuple[boo
     )
 
 
-def _too_quiet(seen: Evidence) -> str | None:
+def _too_quiet(seen: Evidence, significance: float) -> str | None:
     """Says so if the error of the last half is far below the floor: players average over messages that came late."""
     if seen.floors is None or seen.errors is None or not (seen.floors > 0).any():
         return None
-    root = float(np.sqrt((seen.errors[seen.half] ** 2).mean()))
-    floor = float(np.sqrt((seen.floors**2).mean()))
-    if root >= _BELOW * floor:
+    series = (seen.errors**2).mean(axis=1)
+    line = fit(seen.times[seen.half], series[seen.half], slowest=seen.slowest)
+    root, floor = float(np.sqrt(line.level)), float(np.sqrt((seen.floors**2).mean()))
+    if line.level + critical(significance / 2, line.freedom) * line.level_error >= (_BELOW * floor) ** 2:
         return None
     return (
         f"the root mean square error settled at {root:.4g}, below {100 * _BELOW:.0f} % of the predicted floor "

@@ -1,0 +1,4 @@
+from .training import ArchitectureError as ArchitectureError
+from .training import LossError as LossError
+from .training import MemoryLimitError as MemoryLimitError
+from .training import Trainer as Trainer

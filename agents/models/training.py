@@ -1,0 +1,196 @@
+"""What all torch models share: device, threads, random numbers, guarded gradient steps, and states without pickle."""
+
+__all__ = [
+    "ArchitectureError",
+    "LossError",
+    "MemoryLimitError",
+    "Trainer",
+    "as_arrays",
+    "choose_device",
+    "load_arrays",
+    "torch_stream",
+    "use_threads",
+]
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..protocols import State
+
+
+class LossError(RuntimeError):
+    """A loss was not finite. The model is as it was before the call that raised this.
+
+    Not `BatchError`: the rows were in order.
+    """
+
+
+class MemoryLimitError(RuntimeError):
+    """The device has too little memory for a step; the text says what to reduce.
+
+    Not `MemoryError`, which is Python's own and says nothing about the device.
+    """
+
+
+class ArchitectureError(ValueError):
+    """A state belongs to a model with other networks than this one.
+
+    Not `CheckpointError`: the file could be read.
+    """
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; `auto` takes a CUDA device where there is one, else the CPU.
+
+    Raises:
+        ValueError: torch knows no such device, or it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"device is {name!r}, which cannot be used here ({reason}); expected auto, cpu or cuda") from None
+    return device
+
+
+def use_threads(count: int) -> None:
+    """Sets the threads of one operation on the CPU, for this process.
+
+    With one thread a player's results do not depend on the machine, and players share cores by running side by side,
+    which is faster than sharing the rows of one small step.
+
+    Raises:
+        ValueError: less than 1.
+    """
+    if count < 1:
+        raise ValueError(f"threads is {count}, expected at least 1")
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
+def torch_stream(rng: np.random.Generator, device: torch.device) -> torch.Generator:
+    """A torch generator seeded by one draw from `rng`; torch's global generator is never used."""
+    return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+
+
+def as_arrays(module: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
+    """Parameters and buffers of a module as copies, name → array."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
+
+
+def load_arrays(module: nn.Module, arrays: Mapping[str, Any]) -> None:
+    """Fills a module with what `as_arrays` gave.
+
+    Raises:
+        ArchitectureError: names or shapes differ; the first differences are named.
+    """
+    own = module.state_dict()
+    odd = [f"{name} is missing" for name in own if name not in arrays]
+    odd += [f"{name} is unknown" for name in arrays if name not in own]
+    odd += [
+        f"{name} has shape {np.shape(arrays[name])}, expected {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in arrays and np.shape(arrays[name]) != tuple(tensor.shape)
+    ]
+    if odd:
+        more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+        raise ArchitectureError(
+            f"the state is that of another architecture: {'; '.join(odd[:3])}{more}; make the model as it was saved"
+        )
+    module.load_state_dict({name: torch.as_tensor(np.array(array)) for name, array in arrays.items()})
+
+
+@final
+class Trainer:
+    """Adam around a module: guarded steps, and a state of plain arrays.
+
+    Arguments:
+        module: what is trained.
+        rate: Adam's step size.
+
+    Source: Kingma & Ba, *Adam: A Method for Stochastic Optimization*, 2015.
+    """
+
+    def __init__(self, module: nn.Module, rate: float) -> None:
+        self.module = module
+        self.steps = 0
+        self._parameters = [p for p in module.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.Adam(self._parameters, lr=rate, foreach=True)
+
+    def take(self, losses: Callable[[int], Tensor], steps: int) -> float:
+        """Takes gradient steps on `losses(k)`, k = 0 … steps − 1.
+
+        Returns:
+            The mean loss.
+
+        Raises:
+            LossError: a loss was not finite; module and optimiser are as before the call.
+            MemoryLimitError: the device ran out of memory; module and optimiser are as before the call.
+        """
+        before = copy.deepcopy((self.module.state_dict(), self._optimizer.state_dict()))
+        total = torch.zeros((), device=self._parameters[0].device)
+        try:
+            for k in range(steps):
+                loss = losses(k)
+                self._optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                self._optimizer.step()
+                total += loss.detach()
+        except RuntimeError as error:
+            self._restore(before)
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+                raise MemoryLimitError(
+                    "memory ran out during a gradient step; reduce the minibatch (model batch), the widths of the "
+                    "networks, or the number of players a machine"
+                ) from error
+            raise
+        mean = float(total) / max(steps, 1)
+        if not np.isfinite(mean):
+            self._restore(before)
+            raise LossError(
+                f"the loss became {mean} within {steps} steps after step {self.steps}; the model is as it was before "
+                "them; reduce the learning rate, or look at the rows it learns from"
+            )
+        self.steps += steps
+        return mean
+
+    def state(self) -> State:
+        """Parameters, Adam's moments and the number of steps."""
+        slots = self._optimizer.state
+        return {
+            "module": as_arrays(self.module),
+            "steps": self.steps,
+            "moments": [
+                {key: value.detach().cpu().numpy().copy() for key, value in slots[p].items()} if p in slots else None
+                for p in self._parameters
+            ],
+        }
+
+    def load(self, state: State) -> None:
+        """Continues exactly as the trainer whose `state()` this is.
+
+        Raises:
+            ArchitectureError: the state is that of a module with other networks.
+        """
+        load_arrays(self.module, state["module"])
+        self.steps = int(state["steps"])
+        self._optimizer.state.clear()
+        for parameter, moments in zip(self._parameters, state["moments"], strict=True):
+            if moments is not None:
+                self._optimizer.state[parameter] = {
+                    # Adam counts its steps on the CPU, whatever the device of the moments
+                    key: torch.as_tensor(np.array(value)).to("cpu" if key == "step" else parameter.device)
+                    for key, value in moments.items()
+                }
+
+    def _restore(self, before: tuple[Any, Any]) -> None:
+        self.module.load_state_dict(before[0])
+        self._optimizer.load_state_dict(before[1])

@@ -16,8 +16,8 @@ def minibatches(
 ) -> Iterator[list[NDArray[np.int64]]]:
     """Positions of the rows that each of `steps` minibatches takes from each source.
 
-    A minibatch of n rows takes n·α_k of source k on average (`allocate`). Rows of a source come in the order of a random
-    permutation, drawn anew when it has been used up, so that no row is used twice before all were used once.
+    A minibatch of n rows takes n·α_k of source k on average (`allocate`). Rows of a source come in the order of a
+    random permutation, drawn anew when it has been used up, so that no row is used twice before all were used once.
 
     Arguments:
         sources: what is learned from; their weights sum to 1.

@@ -57,7 +57,9 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"device is {name!r}, which cannot be used here ({reason}); expected auto, cpu or cuda") from None
+        raise ValueError(
+            f"device is {name!r}, which cannot be used here ({reason}); expected auto, cpu or cuda"
+        ) from None
     return device
 
 

@@ -1,3 +1,9 @@
+from .architectures import ARCHITECTURES as ARCHITECTURES
+from .architectures import Architecture as Architecture
+from .architectures import Fast as Fast
+from .architectures import PaperDigits as PaperDigits
+from .architectures import PaperFashion as PaperFashion
+from .hvae import HVAE as HVAE
 from .training import ArchitectureError as ArchitectureError
 from .training import LossError as LossError
 from .training import MemoryLimitError as MemoryLimitError

@@ -127,6 +127,11 @@ class Trainer:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(self._parameters, lr=rate, foreach=True)
 
+    def set_rate(self, rate: float) -> None:
+        """Changes the step size."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+
     def take(self, losses: Callable[[int], Tensor], steps: int) -> float:
         """Takes gradient steps on `losses(k)`, k = 0 … steps − 1.
 

@@ -1,0 +1,211 @@
+"""The networks of a hierarchical VAE: generate from the top down, complete from the image upwards, and both losses."""
+
+__all__ = ["Hierarchy", "Rows", "joined"]
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...games import Variable
+from .architectures import Architecture
+
+Rows: TypeAlias = dict[str, Tensor]
+"""Variables by name: classes `[n]` whole numbers, latents `[n, bits]` and images `[n, rows, columns]` floating ones."""
+
+_HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
+
+
+class Hierarchy(nn.Module):
+    """Decoder and encoder over named variables; see `HVAE` for what they model.
+
+    Arguments:
+        image: x.
+        latents: name → bits, from the top to the image.
+        label: c, or None.
+        architecture: makes the networks.
+    """
+
+    def __init__(
+        self, image: Variable, latents: Mapping[str, int], label: Variable | None, architecture: Architecture
+    ) -> None:
+        super().__init__()
+        self.latents = dict(latents)
+        self._image, self._binary = image.name, image.kind == "binary"
+        self._label = None if label is None else label.name
+        self.classes = 0 if label is None else cast("int", label.categories)
+        names, bits = list(self.latents), list(self.latents.values())
+        shape = image.shape
+        self.down = nn.ModuleDict(
+            {name: architecture.latent(self.classes + sum(bits[:k]), bits[k]) for k, name in enumerate(names) if k > 0}
+        )
+        self.pixels = architecture.image(self.classes + sum(bits), shape)
+        last = len(names) - 1
+        self.up = nn.ModuleDict(
+            {
+                name: architecture.encoder(self.classes + sum(bits[k + 1 :]), bits[k], shape, lowest=k == last)
+                for k, name in enumerate(names)
+            }
+        )
+        self.labels = architecture.classifier(self.classes, shape) if self.classes else None
+        self.log_sigma = None if self._binary else nn.Parameter(torch.tensor(math.log(0.3)))
+
+    def generate(self, n: int, stream: torch.Generator) -> Rows:
+        """n rows, from the top down."""
+        return self._fill_down({}, n, stream)[0]
+
+    def complete(self, rows: Rows, stream: torch.Generator) -> Rows:
+        """The rows with what they lack: drawn by the encoder where there is an image, else by the decoder."""
+        return self._complete(rows, stream)[0]
+
+    def log_weight(self, rows: Rows, stream: torch.Generator) -> Tensor:
+        """log p(all) − log of the density with which what was missing was drawn: `[n]`."""
+        whole, drawn = self._complete(rows, stream)
+        return self.log_joint(whole) - drawn
+
+    def log_joint(self, rows: Rows) -> Tensor:
+        """log p(c, z, x) of whole rows, in nats: `[n]`."""
+        n = len(rows[self._image])
+        top = next(iter(self.latents.values()))
+        constant = top * math.log(2.0) + (math.log(self.classes) if self.classes else 0.0)
+        found = torch.full((n,), -constant, device=rows[self._image].device)
+        for name in self.down:
+            found = found + _log_bits(self.down[name](self._above(rows, name)), rows[name])
+        return found + self._log_pixels(self.pixels(self._above(rows, self._image)), rows[self._image])
+
+    def decoder_loss(self, groups: Sequence[Rows]) -> Tensor:
+        """−mean log p(c, z, x) over whole rows."""
+        return -self.log_joint(joined(groups)).mean()
+
+    def encoder_loss(self, groups: Sequence[Rows], *, only_label: bool = False) -> Tensor:
+        """−Σ over the encoder's factors of mean log q, each over the rows that hold its target and what it is given.
+
+        Rows that lack any of these do not teach this factor: they would have to be drawn by the encoder first.
+        """
+        found = torch.zeros((), device=next(self.parameters()).device)
+        if self.labels is not None and self._label is not None:
+            taught = _holding(groups, [self._label, self._image])
+            if taught is not None:
+                logits = self.labels(self._nothing(taught), taught[self._image])
+                found = found + functional.cross_entropy(logits, taught[self._label])
+        for name in [] if only_label else self.latents:
+            taught = _holding(groups, [name, *self._needs(name)])
+            if taught is not None:
+                found = found - _log_bits(self._encode(name, taught), taught[name]).mean()
+        return found
+
+    def class_logits(self, rows: Rows) -> Tensor:
+        """Logits of q(c | x): `[n, classes]`."""
+        if self.labels is None:
+            raise ValueError("this network has no classes")
+        logits: Tensor = self.labels(self._nothing(rows), rows[self._image])
+        return logits
+
+    def holds_latents(self, rows: Rows) -> bool:
+        """Whether the rows came with all latents, and with what the encoder predicts them from."""
+        return all(name in rows for name in [*self.latents, self._image, *([self._label] if self._label else [])])
+
+    # --- from the top down, and from the image upwards ------------------------------------------------------------
+
+    def _complete(self, rows: Rows, stream: torch.Generator) -> tuple[Rows, Tensor]:
+        if self._image not in rows:
+            return self._fill_down(rows, len(next(iter(rows.values()))), stream)
+        whole = dict(rows)
+        drawn = torch.zeros(len(rows[self._image]), device=rows[self._image].device)
+        if self._label is not None and self._label not in whole:
+            log_shares = torch.log_softmax(self.class_logits(rows), dim=1)
+            chosen = _choose(log_shares.exp(), stream)
+            whole[self._label] = chosen
+            drawn = drawn + log_shares.gather(1, chosen[:, None])[:, 0]
+        for name in reversed(self.latents):
+            if name not in whole:
+                logits = self._encode(name, whole)
+                whole[name] = _flip(logits, stream)
+                drawn = drawn + _log_bits(logits, whole[name])
+        return whole, drawn
+
+    def _fill_down(self, rows: Rows, n: int, stream: torch.Generator) -> tuple[Rows, Tensor]:
+        device = stream.device
+        whole, drawn = dict(rows), torch.zeros(n, device=device)
+        if self._label is not None and self._label not in whole:
+            whole[self._label] = torch.randint(self.classes, (n,), generator=stream, device=device)
+            drawn = drawn - math.log(self.classes)
+        for name, bits in self.latents.items():
+            if name not in whole:
+                logits = self.down[name](self._above(whole, name)) if name in self.down else torch.zeros(n, bits)
+                logits = logits.to(device)
+                whole[name] = _flip(logits, stream)
+                drawn = drawn + _log_bits(logits, whole[name])
+        if self._image not in whole:
+            found = self.pixels(self._above(whole, self._image))
+            if self.log_sigma is None:
+                whole[self._image] = _flip(found, stream)
+            else:
+                noise = torch.randn(found.shape, generator=stream, device=device)
+                whole[self._image] = found + self.log_sigma.exp() * noise
+            drawn = drawn + self._log_pixels(found, whole[self._image])
+        return whole, drawn
+
+    def _above(self, rows: Rows, name: str) -> Tensor:
+        """What the decoder predicts `name` from, as one vector."""
+        names = list(self.latents)
+        above = names if name == self._image else names[: names.index(name)]
+        return self._vector(rows, above)
+
+    def _encode(self, name: str, rows: Rows) -> Tensor:
+        names = list(self.latents)
+        below = names[names.index(name) + 1 :]
+        logits: Tensor = self.up[name](self._vector(rows, below), rows[self._image])
+        return logits
+
+    def _needs(self, name: str) -> list[str]:
+        names = list(self.latents)
+        return [*names[names.index(name) + 1 :], self._image, *([self._label] if self._label else [])]
+
+    def _vector(self, rows: Rows, latents: Sequence[str]) -> Tensor:
+        parts = [2 * rows[name] - 1 for name in latents]
+        if self._label is not None:
+            parts.insert(0, functional.one_hot(rows[self._label], self.classes).to(torch.float32))
+        return torch.cat(parts, dim=1) if parts else self._nothing(rows)
+
+    def _nothing(self, rows: Rows) -> Tensor:
+        image = rows[self._image]
+        return image.new_empty((len(image), 0))
+
+    def _log_pixels(self, found: Tensor, image: Tensor) -> Tensor:
+        if self.log_sigma is None:
+            return _log_bits(found.flatten(1), image.flatten(1))
+        scaled = (image - found).flatten(1) * torch.exp(-self.log_sigma)
+        return -0.5 * scaled.square().sum(1) - scaled.shape[1] * (self.log_sigma + _HALF_LOG_TAU)
+
+
+def joined(groups: Sequence[Rows]) -> Rows:
+    """The rows of groups that hold the same variables, one after the other."""
+    if len(groups) == 1:
+        return groups[0]
+    return {name: torch.cat([rows[name] for rows in groups]) for name in groups[0]}
+
+
+def _holding(groups: Sequence[Rows], names: Sequence[str]) -> Rows | None:
+    """The rows of the groups that hold all these variables, cut to them; None if there are none."""
+    found = [{name: rows[name] for name in names} for rows in groups if all(name in rows for name in names)]
+    return joined(found) if found else None
+
+
+def _log_bits(logits: Tensor, bits: Tensor) -> Tensor:
+    """log of independent Bernoulli probabilities, summed over each row: `[n]`."""
+    return -functional.binary_cross_entropy_with_logits(logits, bits, reduction="none").sum(1)
+
+
+def _flip(logits: Tensor, stream: torch.Generator) -> Tensor:
+    """Independent bits, 1 with probability sigmoid(logits)."""
+    drawn = torch.rand(logits.shape, generator=stream, device=logits.device)
+    return (drawn < torch.sigmoid(logits)).to(torch.float32)
+
+
+def _choose(shares: Tensor, stream: torch.Generator) -> Tensor:
+    """One class a row, `[n]`, from shares `[n, k]`."""
+    return torch.multinomial(shares, 1, generator=stream)[:, 0]

@@ -1,0 +1,249 @@
+"""Hierarchical VAE with binary latents, with or without a class, by symmetric equilibrium learning."""
+
+__all__ = ["HVAE"]
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...games import Batch, Space, SpaceError, Variable
+from ..minibatches import minibatches
+from ..protocols import Source, State
+from .architectures import Architecture, Fast
+from .hierarchy import Hierarchy, Rows, joined
+from .training import Trainer, choose_device, torch_stream, use_threads
+
+_CHUNK = 2000
+
+
+@final
+class HVAE:
+    """A decoder and an encoder, as two players.
+
+    p is p(c) p(z_0) Π_k p(z_k | c, z_<k) p(x | c, z), and q is q(c | x) Π_k q(z_k | z_>k, x, c). The decoder ascends
+    E_{π q} log p(c, z, x), the encoder E_p log q(c, z | x). One step: a minibatch is filled from the sources in
+    proportion to their weights, what a row lacks is drawn from the encoder, and the decoder takes a gradient step on
+    these rows; the encoder takes one on rows that the decoder generates, and on those of the minibatch that came with
+    what it has to predict (labels of real rows; labels and latents of synthetic ones). It never learns from a value
+    that it has drawn itself. There is no reparametrisation, so that latents can be discrete.
+
+    Arguments:
+        image: the variable x, `(rows, columns)`; binary with Bernoulli pixels, or real and unbounded with Gaussian
+            ones of one learned σ.
+        latents: z_0, z_1, …, from the top to the image: name → number of bits. The prior of the top is uniform.
+        label: the variable c, a scalar categorical one with a uniform prior; None for a model without classes.
+        architecture: makes the networks.
+        publish_latents: whether latents may travel to players who have the same ones.
+        learns: `all`, or the `classifier` q(c | x) alone, for comparison.
+        batch: rows of a minibatch.
+        steps: gradient steps of a call of `learn`.
+        rate: Adam's step size.
+        decay: gradient steps after which the step size has halved (it falls like 1/t); None for a constant one.
+        corruption: of real rows, each time they are used: the probability with which a binary pixel flips, or the
+            standard deviation of what is added to a real one.
+        importance: draws of the latents in `log_density`.
+        seed: of the weights before learning.
+        device: `auto`, `cpu` or `cuda`.
+        threads: threads of one operation on the CPU.
+
+    Raises:
+        SpaceError: variables of a kind or shape that the model cannot have.
+        ValueError: a number out of range, or images of a size that the architecture does not take.
+
+    Source: Flach, Schlesinger & Shekhovtsov, *Symmetric Equilibrium Learning of VAEs*, 2024.
+
+    >>> model = HVAE(Variable("x", "binary", (8, 8)), {"z0": 8, "z1": 16}, architecture=Fast(width=32))
+    >>> model.generate(3, np.random.default_rng(0))["x"].shape
+    (3, 8, 8)
+    """
+
+    def __init__(
+        self,
+        image: Variable,
+        latents: Mapping[str, int],
+        *,
+        label: Variable | None = None,
+        architecture: Architecture | None = None,
+        publish_latents: bool = True,
+        learns: Literal["all", "classifier"] = "all",
+        batch: int = 100,
+        steps: int = 20,
+        rate: float = 1e-3,
+        decay: float | None = None,
+        corruption: float = 0.0,
+        importance: int = 32,
+        seed: int = 0,
+        device: str = "auto",
+        threads: int = 1,
+    ) -> None:
+        _require(image, latents, label)
+        if learns == "classifier" and label is None:
+            raise SpaceError("a model that learns its classifier alone needs a label")
+        for name, value in {"batch": batch, "steps": steps, "importance": importance}.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}, expected at least 1")
+        if not 0 <= corruption < (0.5 if image.kind == "binary" else np.inf):
+            raise ValueError(f"corruption is {corruption}, expected at least 0, and below 0.5 for binary pixels")
+        hidden = [Variable(name, "binary", (bits,), publish=publish_latents) for name, bits in latents.items()]
+        self._space = Space(tuple(([label] if label is not None else []) + hidden + [image]))
+        self._image, self._label = image.name, None if label is None else label.name
+        self._batch, self._steps, self._rate, self._decay = batch, steps, rate, decay
+        self._corruption, self._importance, self._learns = corruption, importance, learns
+        use_threads(threads)
+        self._device = choose_device(device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._net = Hierarchy(image, dict(latents), label, architecture or Fast())
+        self._net.to(self._device)
+        self._trainer = Trainer(self._net, rate)
+
+    @property
+    def space(self) -> Space:
+        """Label, latents and image, in this order."""
+        return self._space
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps taken so far."""
+        return self._trainer.steps
+
+    def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        """Takes gradient steps on minibatches from the sources, which may lack variables.
+
+        Raises:
+            LossError: a loss was not finite; the model is as before.
+            MemoryLimitError: memory ran out; the model is as before.
+        """
+        stream = torch_stream(rng, self._device)
+        picks = list(minibatches(sources, self._batch, self._steps, rng))
+        done = self._trainer.steps
+
+        def loss(k: int) -> Tensor:
+            if self._decay is not None:
+                self._trainer.set_rate(self._rate / (1 + (done + k) / self._decay))
+            return self._loss(self._groups(sources, picks[k], stream), stream)
+
+        self._trainer.take(loss, self._steps)
+
+    def generate(self, n: int, rng: np.random.Generator) -> Batch:
+        """n rows: a class, latents and an image each, from the top down."""
+        stream = torch_stream(rng, self._device)
+        with torch.inference_mode():
+            parts = [self._net.generate(min(_CHUNK, n - at), stream) for at in range(0, n, _CHUNK)]
+        return self._batches(parts)
+
+    def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The rows with what they lack drawn by the model itself.
+
+        Where there is an image the encoder draws the rest, from the image upwards; where there is none the decoder
+        does, from the top downwards. Values that are given are kept.
+        """
+        stream = torch_stream(rng, self._device)
+        with torch.inference_mode():
+            parts = [self._net.complete(rows, stream) for rows in self._chunks(batch)]
+        return self._batches(parts)
+
+    def log_density(self, batch: Batch) -> NDArray[np.float64]:
+        """An estimate of log p of what the rows hold, in nats: `[n]`.
+
+        log 1/K Σ_k p(c, z_k, x) / q(z_k | x), z_k drawn by the encoder: on average a lower bound that rises to log p(x)
+        with K = `importance`. Its random numbers are always the same ones, so that two models are compared with
+        common ones. Exact where no variable is missing.
+
+        Source: Burda, Grosse & Salakhutdinov, *Importance Weighted Autoencoders*, 2016.
+        """
+        stream = torch.Generator(self._device).manual_seed(0)
+        missing = any(v.name not in batch.space for v in self._space)
+        draws = self._importance if missing else 1
+        found = []
+        with torch.inference_mode():
+            for rows in self._chunks(batch):
+                weights = torch.stack([self._net.log_weight(rows, stream) for _ in range(draws)])
+                found.append(torch.logsumexp(weights, 0) - float(np.log(draws)))
+        density: NDArray[np.float64] = torch.cat(found).double().cpu().numpy()
+        return density
+
+    def class_probabilities(self, batch: Batch) -> NDArray[np.float64]:
+        """q(c | x) of each row: `[n, classes]`.
+
+        Raises:
+            SpaceError: the model has no classes.
+        """
+        if self._label is None:
+            raise SpaceError("this model has no label, and tells no classes apart")
+        with torch.inference_mode():
+            parts = [torch.softmax(self._net.class_logits(rows), dim=1) for rows in self._chunks(batch)]
+        found: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
+        return found
+
+    def state(self) -> State:
+        """Networks and optimiser."""
+        return self._trainer.state()
+
+    def load(self, state: State) -> None:
+        """Continues exactly as the model whose `state()` this is.
+
+        Raises:
+            ArchitectureError: it had other networks.
+        """
+        self._trainer.load(state)
+
+    def _loss(self, groups: list[Rows], stream: torch.Generator) -> Tensor:
+        net = self._net
+        if self._learns == "classifier":
+            return net.encoder_loss(groups, only_label=True)
+        with torch.no_grad():
+            completed = [net.complete(rows, stream) for rows in groups]
+            given = sum(len(next(iter(rows.values()))) for rows in groups if net.holds_latents(rows))
+            dreamt = net.generate(max(self._batch - given, 1), stream)
+        return net.decoder_loss(completed) + net.encoder_loss([dreamt, *groups])
+
+    def _groups(
+        self, sources: Sequence[Source], picks: Sequence[NDArray[np.int64]], stream: torch.Generator
+    ) -> list[Rows]:
+        """The rows picked of each source; those over the same variables together."""
+        found: dict[tuple[str, ...], list[Rows]] = {}
+        for source, pick in zip(sources, picks, strict=True):
+            if len(pick):
+                rows = self._tensors(source.batch, pick)
+                if source.own and self._corruption:
+                    rows[self._image] = self._corrupted(rows[self._image], stream)
+                found.setdefault(source.batch.space.names, []).append(rows)
+        return [joined(groups) for groups in found.values()]
+
+    def _corrupted(self, image: Tensor, stream: torch.Generator) -> Tensor:
+        if self._net.log_sigma is None:
+            flips = torch.rand(image.shape, generator=stream, device=self._device) < self._corruption
+            return torch.where(flips, 1 - image, image)
+        return image + self._corruption * torch.randn(image.shape, generator=stream, device=self._device)
+
+    def _tensors(self, batch: Batch, pick: NDArray[np.int64] | slice) -> Rows:
+        rows = {}
+        for v in batch.space:
+            values = torch.from_numpy(np.array(batch[v.name][pick])).to(self._device)
+            rows[v.name] = values.to(torch.int64 if v.kind == "categorical" else torch.float32)
+        return rows
+
+    def _chunks(self, batch: Batch) -> list[Rows]:
+        return [self._tensors(batch, slice(at, at + _CHUNK)) for at in range(0, len(batch), _CHUNK)]
+
+    def _batches(self, parts: list[Rows]) -> Batch:
+        if not parts:
+            return self._space.empty()
+        whole = joined(parts)
+        return self._space.batch({v.name: whole[v.name].cpu().numpy().astype(v.dtype) for v in self._space})
+
+
+def _require(image: Variable, latents: Mapping[str, int], label: Variable | None) -> None:
+    if image.kind not in ("binary", "real") or len(image.shape) != 2:
+        raise SpaceError(f"the image is {image}, expected a binary or real variable of shape (rows, columns)")
+    if image.low is not None or image.high is not None:
+        raise SpaceError(f"variable {image.name!r} has bounds, but Gaussian pixels know none; declare it without them")
+    if not latents or any(bits < 1 for bits in latents.values()):
+        raise SpaceError(f"latents are {dict(latents)}, expected at least one name with a number of bits above 0")
+    if label is not None and (label.kind != "categorical" or label.shape):
+        raise SpaceError(f"the label is {label}, expected a scalar categorical variable")

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from ray.exceptions import RayActorError
 
+from ..games import Batch
+from .inspection import RegretEstimate
 from .message import Message
 from .player import Move
 from .protocols import State
@@ -167,6 +169,16 @@ class PlayerActor:
         """See `Player.held_out`."""
         value: float | None = await self._in_thread(self._player.held_out)
         return value
+
+    async def estimate_regret(self, steps: int) -> RegretEstimate | None:
+        """See `Player.estimate_regret`."""
+        found: RegretEstimate | None = await self._in_thread(lambda: self._player.estimate_regret(steps))
+        return found
+
+    async def accuracy(self, test: Batch, label: str) -> float | None:
+        """See `Player.accuracy`."""
+        found: float | None = await self._in_thread(lambda: self._player.accuracy(test, label))
+        return found
 
     async def state(self) -> State:
         """See `Player.state`."""

@@ -3,11 +3,12 @@
 __all__ = ["ModelError", "Move", "Neighbour", "Player"]
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, final
 
 from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, Space, SpaceError
+from .inspection import RegretEstimate, accuracy, estimate_regret
 from .mailbox import Letter, Mailbox
 from .message import Message
 from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, Source, State
@@ -70,6 +71,7 @@ class Player:
             as made.
         gossip: whom it tells or asks, and how often.
         max_rows: longest message accepted, in rows.
+        clone: makes another model of the same kind, for `estimate_regret`.
 
     Raises:
         SpaceError: a listener is to be sent a variable that the model lacks, or that may not be published.
@@ -91,6 +93,7 @@ class Player:
         start: str = "data",
         gossip: Gossip | None = None,
         max_rows: int = MAX_ROWS,
+        clone: Callable[[], GenerativeModel] | None = None,
     ) -> None:
         published = model.space.publishable()
         for listener, space in listeners.items():
@@ -117,6 +120,7 @@ class Player:
         self._turns = {"listeners": 0, "neighbours": 0}
         self._ready = start == "reference"
         self._max_rows = max_rows
+        self._clone = clone
         self._streams = {purpose: stream(seed, index, purpose) for purpose in PURPOSES if purpose != "network"}
 
     def open(self) -> Move:
@@ -157,11 +161,9 @@ class Player:
         Raises:
             ModelError: the model failed.
         """
-        sources = [*self._own, *self._heard()]
-        total = sum(source.weight for source in sources)
-        if total > 0:
-            shares = [Source(s.batch, s.weight / total, s.own) for s in sources] if total != 1.0 else sources
-            self._learn(shares, self.moves + 1)
+        sources = self._sources()
+        if sources:
+            self._learn(sources, self.moves + 1)
         self.moves += 1
         return self._publish()
 
@@ -207,6 +209,38 @@ class Player:
             return None
         except Exception as error:
             raise self._failure(self.moves, "log_density", error) from error
+
+    def estimate_regret(self, steps: int) -> RegretEstimate | None:
+        """What the player would gain by `steps` more calls of `learn` on what it learns from now: see `RegretEstimate`.
+
+        None while the model knows nothing, and for models without log-density. From a stream of its own.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        sources = self._sources()
+        if not self._ready or self._clone is None or not sources:
+            return None
+        rng = self._streams["inspect"]
+        try:
+            return estimate_regret(self.model, self._clone, sources, self._holdout, steps, rng)
+        except BoundaryError:
+            return None
+        except Exception as error:
+            raise self._failure(self.moves, "learn or log_density of a clone", error) from error
+
+    def accuracy(self, test: Batch, label: str) -> float | None:
+        """Share of labelled test rows whose class the model tells; None if it tells none, or knows nothing yet.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        if not self._ready:
+            return None
+        try:
+            return accuracy(self.model, test, label)
+        except Exception as error:
+            raise self._failure(self.moves, "class_probabilities", error) from error
 
     @property
     def mean_parameters(self) -> Any:
@@ -280,6 +314,14 @@ class Player:
                 f"generate({n}) gave {found}, expected {n} rows over {self.model.space.names}",
             )
         return batch
+
+    def _sources(self) -> list[Source]:
+        """What a move learns from, weights summing to 1; nothing where nothing has weight."""
+        sources = [*self._own, *self._heard()]
+        total = sum(source.weight for source in sources)
+        if total == 0:
+            return []
+        return [Source(s.batch, s.weight / total, s.own) for s in sources] if total != 1.0 else sources
 
     def _heard(self) -> list[Source]:
         """One source for each letter; the letters of one neighbour share its weight."""

@@ -1,6 +1,14 @@
 """What a player asks of a model: the paper's black box as a protocol, and optional abilities as protocols too."""
 
-__all__ = ["GenerativeModel", "HasLogDensity", "HasMeanParameters", "Source", "State"]
+__all__ = [
+    "GenerativeModel",
+    "HasClasses",
+    "HasCompletion",
+    "HasLogDensity",
+    "HasMeanParameters",
+    "Source",
+    "State",
+]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +72,24 @@ class HasLogDensity(Protocol):
 
     def log_density(self, batch: Batch) -> NDArray[np.float64]:
         """log p(x) of each row, in nats: `[n]`."""
+        ...
+
+
+@runtime_checkable
+class HasCompletion(Protocol):
+    """Optional: fills in what rows lack. Sources of such a model may lack variables; it completes them as it learns."""
+
+    def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """Whole rows: what is given is kept, the rest drawn from the model's own conditional."""
+        ...
+
+
+@runtime_checkable
+class HasClasses(Protocol):
+    """Optional: tells the classes of rows."""
+
+    def class_probabilities(self, batch: Batch) -> NDArray[np.float64]:
+        """p(c | the rest) of each row: `[n, classes]`."""
         ...
 
 

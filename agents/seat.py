@@ -50,6 +50,7 @@ class Seat:
             index=self.index,
             start="reference" if knows else "data",
             gossip=self.spec.gossip,
+            clone=self._model,
         )
 
     def _model(self) -> GenerativeModel:
@@ -73,17 +74,16 @@ def seats(game: Game, seed: int) -> list[Seat]:
         seed: seed of the run; random streams are spawned from it by (player, purpose).
     """
     graph = game.graph
-    spaces = {player: game.space(player) for player in graph}
     position = {player: index for index, player in enumerate(graph)}
     made = []
     for index, (player, weight) in enumerate(zip(graph, topology.self_weights(graph), strict=True)):
         neighbours = {
-            sender: Neighbour(float(graph.edges[sender, player]["alpha"]), spaces[player])
+            sender: Neighbour(float(graph.edges[sender, player]["alpha"]), game.edge_space(sender, player))
             for sender in sorted(graph.pred[player], key=position.__getitem__)
             if sender != player and graph.edges[sender, player]["alpha"] > 0
         }
         listeners = {
-            listener: spaces[listener]
+            listener: game.edge_space(player, listener)
             for listener in sorted(graph.succ[player], key=position.__getitem__)
             if listener != player and graph.edges[player, listener]["alpha"] > 0
         }

@@ -4,9 +4,9 @@ __all__ = ["PURPOSES", "stream"]
 
 import numpy as np
 
-PURPOSES = ("learn", "generate", "pace", "measure", "gossip", "network")
-"""What random numbers are drawn for; each purpose has a stream of its own, so that none disturbs another. The last one
-is the simulated network's, the others are the player's."""
+PURPOSES = ("learn", "generate", "pace", "measure", "gossip", "network", "inspect")
+"""What random numbers are drawn for; each purpose has a stream of its own, so that none disturbs another. That of
+`network` is the simulated network's, the others are the player's."""
 
 
 def stream(seed: int, player: int, purpose: str) -> np.random.Generator:

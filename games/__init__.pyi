@@ -18,6 +18,8 @@ from .families import family_for as family_for
 from .families import synthetic_family as synthetic_family
 from .family import BoundaryError as BoundaryError
 from .family import ExponentialFamily as ExponentialFamily
+from .few_rows import split_few as split_few
+from .few_rows import split_whole as split_whole
 from .fleet_game import FleetGame as FleetGame
 from .fleet_game import NoShortcutError as NoShortcutError
 from .fleet_graphs import ARRAY_GRAPHS as ARRAY_GRAPHS

@@ -72,6 +72,8 @@ class PlayerSpec:
             family's reference member, which knows nothing (`reference`).
         samples: rows in every message it publishes.
         gossip: whom it tells or asks, and how often.
+        class_shares: share of each class among the private rows, `[k]`, where the rows hold no label: what the
+            laboratory knows for its predictions. The player never sees it.
     """
 
     family: ExponentialFamily | None = None
@@ -83,6 +85,7 @@ class PlayerSpec:
     start: Literal["data", "reference"] = "data"
     samples: int = 100
     gossip: Gossip = field(default_factory=Gossip)
+    class_shares: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.family is None and self.model is None:
@@ -93,6 +96,9 @@ class PlayerSpec:
             raise GameError(f"start is {self.start!r}, expected 'data' or 'reference'")
         if not self.smoothing >= 0 or not np.isfinite(self.smoothing):
             raise GameError(f"smoothing is {self.smoothing}, expected a pseudo-count of at least 0")
+        shares = self.class_shares
+        if shares is not None and not (np.ndim(shares) == 1 and (shares >= 0).all() and abs(shares.sum() - 1) < 1e-6):
+            raise GameError(f"class shares are {shares}, expected numbers of at least 0 that sum to 1")
 
     def anchor(self) -> NDArray[np.float64]:
         """μ̂, the smoothed mean statistics of the private data; the reference where there is none: `[size]`."""
@@ -141,7 +147,7 @@ class Game:
             self._check_gossip(player)
         for sender, listener, attributes in self.graph.edges(data=True):
             if sender != listener and attributes["alpha"] > 0:
-                self._check_edge(sender, listener)
+                self.edge_space(sender, listener)
 
     @property
     def players(self) -> list[Hashable]:
@@ -150,11 +156,30 @@ class Game:
 
     def space(self, player: Hashable) -> Space:
         """The variables of a player."""
-        return self._spaces[player]
+        return self._models[player][0]
+
+    def edge_space(self, sender: Hashable, listener: Hashable) -> Space:
+        """The variables that travel from one player to another: those of the listener that the sender publishes.
+
+        Raises:
+            GameError: there are none, or the listener lacks some of them and cannot complete rows.
+        """
+        published = self.space(sender).publishable()
+        needed, completes = self._models[listener]
+        shared = None if published is None else needed.intersection(published)
+        if shared is None or (len(shared.variables) < len(needed.variables) and not completes):
+            missing = [n for n in needed.names if shared is None or n not in shared]
+            raise GameError(
+                f"player {listener} cannot learn from player {sender}, which does not publish "
+                f"{', '.join(missing)}; remove the edge, give the sender these variables, or give the listener a model "
+                "with `complete`"
+            )
+        return shared
 
     @cached_property
-    def _spaces(self) -> dict[Hashable, Space]:
-        return {player: _space_of(spec) for player, spec in self.specs.items()}
+    def _models(self) -> dict[Hashable, tuple[Space, bool]]:
+        """The variables of each player, and whether its model fills in what rows lack (`agents.HasCompletion`)."""
+        return {player: _about_model(spec) for player, spec in self.specs.items()}
 
     def _check_data(self, player: Hashable, weight: float) -> None:
         spec = self.specs[player]
@@ -165,8 +190,9 @@ class Game:
                 f"player {player} listens to its own data with weight {weight:.3g} but has no rows; "
                 "give it data or a self-weight of 0"
             )
+        space, completes = self._models[player]
         for rows in (spec.data, spec.holdout):
-            if rows is not None and rows.space != self.space(player):
+            if rows is not None and rows.space != space and not (completes and _is_part(rows.space, space)):
                 raise GameError(
                     f"player {player} has data over {', '.join(rows.space.names)}, "
                     f"but its model is over {', '.join(self.space(player).names)} (or their kinds or shapes differ)"
@@ -190,21 +216,15 @@ class Game:
                     "make the fan-out smaller, or None for all"
                 )
 
-    def _check_edge(self, sender: Hashable, listener: Hashable) -> None:
-        published = self.space(sender).publishable()
-        needed = self.space(listener)
-        shared = None if published is None else needed.intersection(published)
-        if shared is None or len(shared.variables) < len(needed.variables):
-            missing = [n for n in needed.names if shared is None or n not in shared]
-            raise GameError(
-                f"player {listener} cannot learn from player {sender}, which does not publish "
-                f"{', '.join(missing)}; remove the edge or give the sender these variables"
-            )
 
-
-def _space_of(spec: PlayerSpec) -> Space:
+def _about_model(spec: PlayerSpec) -> tuple[Space, bool]:
     if spec.model is not None:
-        space: Space = spec.model().space
-        return space
+        model = spec.model()
+        return model.space, callable(getattr(model, "complete", None))
     assert spec.family is not None  # PlayerSpec has one of the two
-    return spec.family.space
+    return spec.family.space, False
+
+
+def _is_part(part: Space, whole: Space) -> bool:
+    """Whether every variable of `part` is one of `whole`."""
+    return all(v.name in whole and whole[v.name] == v for v in part)

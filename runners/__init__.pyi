@@ -7,11 +7,14 @@ from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
 from .directory import RunDirectory as RunDirectory
 from .directory import RunDirectoryError as RunDirectoryError
+from .examination import Examiner as Examiner
+from .examination import Look as Look
 from .experiment import Experiment as Experiment
 from .experiment import ExperimentError as ExperimentError
 from .experiment import experiment_names as experiment_names
 from .experiment import load_experiment as load_experiment
 from .fleet import fleet as fleet
+from .looks import Looks as Looks
 from .monitor import Monitor as Monitor
 from .monitor import Record as Record
 from .network import Churn as Churn

@@ -14,6 +14,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from ..agents import ModelError, PlayerActor, Seat, seats
 from ..games import Game
+from .looks import Looks
 from .observation import Observation, PlayerView, require_whole
 
 _START_S = 60.0
@@ -47,7 +48,7 @@ def cluster(
     seed: int,
     moves: int,
     every: float | None = None,
-    measure: int = 0,
+    looks: Looks | None = None,
     keep_states: bool = False,
     mode: Literal["asynchronous", "synchronous"] = "asynchronous",
     rate: float | None = 20.0,
@@ -62,7 +63,7 @@ def cluster(
             the timing of the machine as well.
         moves: rounds, or moves per player on average.
         every: rounds between observations (default 1), or seconds for asynchronous play (default 0.1).
-        measure: rows that each player generates for measurement at the first and the last observation.
+        looks: when players are looked at closely, and what they are asked.
         keep_states: whether the last observation holds the players' states.
         mode: `asynchronous` gossip or `synchronous` rounds.
         rate: moves per second of each player's Poisson clock in asynchronous play; None moves without pause, of which
@@ -83,7 +84,7 @@ def cluster(
     """
     require_whole(moves=moves, every=(every or 1) if mode == "synchronous" else 1)
     with _ray(workers), _actors(seats(game, seed)) as actors:
-        lab = _Laboratory(game, actors, measure, keep_states, patience)
+        lab = _Laboratory(game, actors, looks or Looks(), moves, keep_states, patience)
         yield lab.observe(first=True)
         if mode == "synchronous":
             yield from _in_rounds(lab, moves, int(every or 1))
@@ -120,11 +121,19 @@ class _Laboratory:
     """Reads the instruments: asks all actors, and adds up what they report."""
 
     def __init__(
-        self, game: Game, actors: dict[Hashable, Any], measure: int, keep_states: bool, patience: float
+        self,
+        game: Game,
+        actors: dict[Hashable, Any],
+        looks: Looks,
+        moves: int,
+        keep_states: bool,
+        patience: float,
     ) -> None:
         self.actors = actors
         self._spaces = {name: game.space(name) for name in actors}
-        self._measure, self._keep_states, self._patience = measure, keep_states, patience
+        self._looks, self._moves, self._seen = looks, moves, 0.0
+        self._keep_states, self._patience = keep_states, patience
+        self._test = ray.put(looks.test) if looks.test is not None else None
         self._began = time.perf_counter()
         self._moved: dict[Hashable, tuple[int, float]] = dict.fromkeys(actors, (0, self._began))
 
@@ -173,19 +182,37 @@ class _Laboratory:
     def observe(self, *, first: bool = False, last: bool = False) -> Observation:
         """What all players report, about one moment."""
         reports = self._ask("report")
-        measure = self._measure if first or last else 0
-        drawn = zip(self.actors, self._ask("measure", measure) if measure else [], strict=False)
+        now = sum(r.moves for r in reports) / len(reports)
+        close = first or last or (now < self._moves and self._looks.due(self._seen, now, self._moves))
+        self._seen = now
         return Observation(
-            time=sum(r.moves for r in reports) / len(reports),
+            time=now,
             seconds=time.perf_counter() - self._began,
             messages=sum(r.sent for r in reports),
             bytes=sum(r.bytes for r in reports),
             players=[PlayerView(r.moves, r.mean, r.letters, r.rejected, r.staleness) for r in reports],
             undelivered=sum(r.superseded + r.unreachable for r in reports),
-            samples={name: None if rows is None else self._spaces[name].batch(rows) for name, rows in drawn},
-            held_out=dict(zip(self.actors, self._ask("held_out"), strict=True)) if last else {},
-            states=dict(zip(self.actors, self._ask("state"), strict=True)) if last and self._keep_states else {},
+            close=close,
+            states=self._answers("state") if last and self._keep_states else {},
+            **(self._closely(first=first, last=last) if close else {}),
         )
+
+    def _closely(self, *, first: bool, last: bool) -> dict[str, Any]:
+        """What the players answer, as the fields of an `Observation`; see `looks.closely`."""
+        looks, found = self._looks, {}
+        if looks.rows:
+            drawn = self._answers("measure", looks.rows)
+            found["samples"] = {p: None if r is None else self._spaces[p].batch(r) for p, r in drawn.items()}
+        if looks.regret_steps and not first:
+            found["regret_estimates"] = self._answers("estimate_regret", looks.regret_steps)
+        if self._test is not None:
+            found["accuracies"] = self._answers("accuracy", self._test, looks.label)
+        if last or (looks.count > 2 and not first):
+            found["held_out"] = self._answers("held_out")
+        return found
+
+    def _answers(self, method: str, *arguments: Any) -> dict[Hashable, Any]:
+        return dict(zip(self.actors, self._ask(method, *arguments), strict=True))
 
     def _ask(self, method: str, *arguments: Any) -> list[Any]:
         return self.wait([getattr(a, method).remote(*arguments) for a in self.actors.values()])

@@ -21,6 +21,7 @@ __all__ = [
     "experiment_names",
     "load_experiment",
     "override",
+    "require_unused",
 ]
 
 import difflib
@@ -85,7 +86,13 @@ class SplitSection(_Section):
 
 
 class DataSection(_Section):
-    """Private data: a data set by name with its options, an .npz file, or `synthetic` rows of the model's family."""
+    """Private data: a data set by name with its options, an .npz file, or `synthetic` rows of the model's family.
+
+    Of black boxes: `noise` is the standard deviation of Gaussian noise added to real values, once; `judge` makes the
+    laboratory train a classifier on all rows, which tells the classes of what is generated; `test` holds options that
+    load the rows on which players are tested (`part: test`); `distil` adds to each player's rows copies that
+    classifiers trained on the others' rows have labelled.
+    """
 
     source: str = "synthetic"
     options: dict[str, Any] = {}
@@ -95,6 +102,10 @@ class DataSection(_Section):
     holdout: float = Field(0.2, ge=0, lt=1)
     rows: int = Field(200, ge=1)
     spread: float = Field(1.0, gt=0)
+    noise: float = Field(0.0, ge=0, allow_inf_nan=False)
+    judge: bool = False
+    test: dict[str, Any] | None = None
+    distil: bool = False
 
 
 class StepSection(_Section):
@@ -105,15 +116,26 @@ class StepSection(_Section):
 
 
 class ModelSection(_Section):
-    """The exponential family that the players learn."""
+    """What the players learn: an exponential family, or black boxes of a `kind` with its `options`.
 
-    family: str
+    `players` overrides `kind` and `options` for single players.
+    """
+
+    kind: str = "family"
+    family: str | None = None
+    players: dict[str, dict[str, Any]] = {}
     dimension: int = Field(4, ge=1)
     classes: int = Field(3, ge=1)
     options: dict[str, Any] = {}
     smoothing: float = Field(0.0, ge=0, allow_inf_nan=False)
     step: StepSection = StepSection()
     start: Literal["data", "reference", "common"] = "data"
+
+    @model_validator(mode="after")
+    def _family_or_kind(self) -> "ModelSection":
+        if (self.kind == "family") != (self.family is not None):
+            raise ValueError("give `family`, or a `kind` of black box")
+        return self
 
 
 class GossipSection(_Section):
@@ -207,6 +229,8 @@ class PlaySection(_Section):
     patience: float = Field(600.0, gt=0)
     workers: int | None = Field(None, ge=1)
     measure: int = Field(1000, ge=0)
+    looks: int = Field(2, ge=2)
+    regret_steps: int = Field(0, ge=0)
     checkpoint_seconds: float = Field(10.0, gt=0)
     precision: Literal["float32", "float64"] = "float32"
 
@@ -225,6 +249,8 @@ class Experiment(_Section):
     network: NetworkSection = NetworkSection()
     changes: ChangesSection = ChangesSection()
     play: PlaySection = PlaySection()
+    variants: dict[str, dict[str, dict[str, Any]]] = {}
+    chosen: dict[str, str] = {}
 
 
 def experiment_names() -> dict[str, str]:
@@ -263,9 +289,37 @@ def load_experiment(source: str, settings: list[str] | None = None) -> Experimen
     if not isinstance(content, dict):
         what = "nothing" if content is None else type(content).__name__
         raise ExperimentError(f"{source} holds {what}, expected keys such as topology and model")
-    for setting in settings or []:
+    rest = _choose(content, settings or [])
+    for setting in rest:
         override(content, setting)
     return _checked(content, source)
+
+
+def _choose(content: dict[str, Any], settings: list[str]) -> list[str]:
+    """Applies the variants that are chosen by `--set NAME=CHOICE`; the settings that are left.
+
+    A variant is a named choice among groups of settings: `variants: {scale: {paper: {play.moves: 1000}}}`. What is set
+    besides comes later, and prevails. `chosen` remembers the choices; it is not applied again when a file is loaded.
+    """
+    variants = content.get("variants") or {}
+    chosen: dict[str, str] = {}
+    rest = []
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        if isinstance(variants, dict) and key.strip() in variants:
+            chosen[key.strip()] = value.strip()
+        else:
+            rest.append(setting)
+    for name, choice in chosen.items():
+        choices = variants.get(name) if isinstance(variants, dict) else None
+        if not isinstance(choices, dict) or choice not in choices:
+            known = ", ".join(choices) if isinstance(choices, dict) else "no choices"
+            raise ExperimentError(f"{name} is {choice!r}, expected one of: {known}")
+        for key, value in (choices[choice] or {}).items():
+            _put(content, key, value)
+    if chosen:
+        content["chosen"] = {**(content.get("chosen") or {}), **chosen}
+    return rest
 
 
 def dump_experiment(experiment: Experiment) -> str:
@@ -282,17 +336,32 @@ def override(content: dict[str, Any], setting: str) -> None:
     key, equals, value = setting.partition("=")
     if not equals:
         raise ExperimentError(f"--set {setting!r} has no '='; expected key=value, such as play.moves=100")
-    *sections, last = _full_key(key.strip()).split(".")
+    try:
+        _put(content, key.strip(), yaml.safe_load(value))
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, ExperimentError):
+            raise
+        raise ExperimentError(f"the value of --set {setting!r} is not YAML") from None
+
+
+def _put(content: dict[str, Any], key: str, value: Any) -> None:
+    """Sets one dotted key in place; the sections on the way are made where they are missing."""
+    *sections, last = _full_key(key).split(".")
     place = content
     for section in sections:
         inner = place.get(section)
         if not isinstance(inner, dict):
             inner = place[section] = {}
         place = inner
-    try:
-        place[last] = yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError):
-        raise ExperimentError(f"the value of --set {setting!r} is not YAML") from None
+    place[last] = value
+
+
+def require_unused(where: str, section: Any, keys: tuple[str, ...]) -> None:
+    """Refuses keys that are set but mean nothing here, instead of passing over them."""
+    fields = type(section).model_fields
+    for key in keys:
+        if getattr(section, key) != fields[key].get_default(call_default_factory=True):
+            raise ExperimentError(f"option {key!r} means nothing with {where}; leave it out")
 
 
 def _full_key(key: str) -> str:

@@ -13,6 +13,7 @@ from ..games.fleet_blocks import Blocks
 from .fleet_clocks import Clocks
 from .fleet_rounds import Rounds
 from .fleet_world import fleet_schedule, require_listeners
+from .looks import Looks
 from .observation import Observation
 from .views import PlayerArrays
 
@@ -27,7 +28,7 @@ def fleet(
     seed: int,
     moves: int,
     every: float = 1.0,
-    measure: int = 0,
+    looks: Looks | None = None,
     keep_states: bool = False,
     schedule: FleetSchedule | None = None,
     precision: Literal["float32", "float64"] = "float32",
@@ -45,8 +46,8 @@ def fleet(
         moves: rounds, or moves per player on average.
         every: rounds or moves per player between observations; on clocks an observation waits for the end of a slice
             of a quarter of a move (or less, if a delay asks for it).
-        measure: rows that each player generates for measurement at the first and the last observation, in ordinary
-            games of up to 1,000 players.
+        looks: how many rows each player generates for measurement at the first and the last observation, in ordinary
+            games of up to 1,000 players; nothing else of it has a meaning here.
         keep_states: not possible, since there are no player objects.
         schedule: rounds or clocks, broadcast or fresh batches, delay, loss, fan-out; by default rounds, and the batches
             that the players of the game send.
@@ -70,7 +71,7 @@ def fleet(
     schedule = schedule or fleet_schedule(game)
     require_listeners(arrays, schedule)
     with Blocks(threads) as blocks:
-        lab = _Laboratory(arrays, game if isinstance(game, Game) else None, seed, measure)
+        lab = _Laboratory(arrays, game if isinstance(game, Game) else None, seed, looks.rows if looks else 0)
         if schedule.clock == "poisson":
             clocks = Clocks(arrays, seed, np.dtype(precision), blocks, schedule)
             yield from _observed(clocks, clocks.play, lab, moves, every)
@@ -94,9 +95,9 @@ def _observed(
 class _Laboratory:
     """Reads the instruments."""
 
-    def __init__(self, arrays: FleetGame, game: Game | None, seed: int, measure: int) -> None:
+    def __init__(self, arrays: FleetGame, game: Game | None, seed: int, rows: int) -> None:
         self._game = game if arrays.size <= _MEASURED else None
-        self._family, self._measure = arrays.family, measure
+        self._family, self._drawn_rows = arrays.family, rows
         self._bytes = arrays.row_bytes
         self._rows = float(np.mean(arrays.samples))
         self._rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_MEASURE,)))
@@ -115,7 +116,8 @@ class _Laboratory:
             messages=state.messages,
             bytes=int(state.messages * self._bytes * self._rows),
             players=PlayerArrays(state.moves.copy(), mean, letters, state.staleness),
-            samples=self._drawn(mean) if (first or last) and self._measure else {},
+            close=first or last,
+            samples=self._drawn(mean) if (first or last) and self._drawn_rows else {},
             held_out=self._held_out(mean) if last else {},
             mean_parameters=mean,
         )
@@ -124,7 +126,7 @@ class _Laboratory:
         if self._game is None:
             return {}
         wide = np.asarray(mean, np.float64)
-        return {p: self._family.sample(wide[k], self._measure, self._rng) for k, p in enumerate(self._game.players)}
+        return {p: self._family.sample(wide[k], self._drawn_rows, self._rng) for k, p in enumerate(self._game.players)}
 
     def _held_out(self, mean: Any) -> dict[Hashable, float | None]:
         if self._game is None:

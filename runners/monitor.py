@@ -22,6 +22,7 @@ from ..games import (
 from ..games.prediction import ABOVE_NOISE
 from ..games.schedule import Schedule
 from ..topology import GraphSequence
+from .examination import Examiner, Look
 from .observation import Observation, PlayerView
 
 _WINDOW = 0.25
@@ -117,6 +118,7 @@ class Monitor:
         schedule: which prediction it is held against.
         graphs: graphs that take over from each other; each moment is then held against the equilibrium of its graph.
         unit: length of a unit of the records' time, in that of `graphs`.
+        examiner: examines close looks; they are not kept without one.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Monitor:
         *,
         graphs: GraphSequence | None = None,
         unit: float = 1.0,
+        examiner: Examiner | None = None,
     ) -> None:
         self.players: Sequence[Hashable] = game.players
         self.oracle: Oracle | FleetOracle | None
@@ -143,6 +146,8 @@ class Monitor:
             self.prediction = predict(game, schedule, oracle=self.oracle)
         self._pieces = [] if graphs is None or isinstance(game, FleetGame) else _pieces(game, graphs, unit)
         self.trace: list[Record] = []
+        self.looks: list[Look] = []
+        self._examiner = examiner
         self.last: Record | None = None
         self._stride = 1
         self._seen = 0
@@ -169,11 +174,33 @@ class Monitor:
             observed.undelivered,
         )
         self._keep(record)
+        if observed.close and self._examiner is not None:
+            self.looks.append(self._examiner.look(observed))
         return record
 
     def remember(self, record: Record) -> None:
         """Adds a record of the same run, as read back from disk, to the trace."""
         self._keep(record)
+
+    @property
+    def evidence(self) -> list[Record]:
+        """What a diagnosis goes by: the trace, or one record a close look where only class shares have a closed form.
+
+        The errors are then those of the class shares to their prediction.
+
+        The share of a class is a mean over a model's rows as every mean parameter is, and its equilibrium is known
+        for any model that can hit a mixture: Σ_j B_ij h_j.
+        """
+        predicted = None if self._examiner is None else self._examiner.predicted
+        if self.oracle is not None or predicted is None:
+            return self.trace
+        found = []
+        for look in self.looks:
+            record = next((r for r in self.trace if r.time == look.time), None)
+            shares = [s for s in look.shares if s is not None]
+            if record is not None and len(shares) == len(predicted):
+                found.append(replace(record, errors=np.sqrt(((np.stack(shares) - predicted) ** 2).mean(axis=1))))
+        return found or self.trace
 
     @property
     def window(self) -> list[Record]:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents import State
+from ..agents import RegretEstimate, State
 from ..games import Batch
 
 
@@ -43,8 +43,11 @@ class Observation:
         bytes: of their values.
         players: in the order of the graph; a list, or arrays that look like one.
         undelivered: messages lost, replaced by newer ones before they were sent, or whose receiver was away.
-        samples: rows generated for measurement, at the first and last observation if asked for.
-        held_out: mean log-density of each player's holdout, in nats a row, at the last observation.
+        close: whether the players were looked at closely, see `Looks`; else the fields below are empty.
+        samples: rows generated for measurement.
+        held_out: mean log-density of each player's holdout, in nats a row.
+        regret_estimates: of black boxes.
+        accuracies: share of test rows whose class the player tells.
         states: `Player.state()` of each, at the last observation if asked for.
         mean_parameters: of all players, `[N, size]`, where the engine has them as one array.
     """
@@ -55,8 +58,11 @@ class Observation:
     bytes: int
     players: Sequence[PlayerView]
     undelivered: int = 0
+    close: bool = False
     samples: Mapping[Hashable, Batch | None] = field(default_factory=dict)
     held_out: Mapping[Hashable, float | None] = field(default_factory=dict)
+    regret_estimates: Mapping[Hashable, RegretEstimate | None] = field(default_factory=dict)
+    accuracies: Mapping[Hashable, float | None] = field(default_factory=dict)
     states: Mapping[Hashable, State] = field(default_factory=dict)
     mean_parameters: NDArray[Any] | None = None
 
@@ -74,7 +80,7 @@ class Observation:
 Engine: TypeAlias = Callable[..., Iterator[Observation]]
 """The contract of engines.
 
-Called with the game and, by keyword, `seed`, `moves`, `measure`, `keep_states` and options of its own, an engine plays
+Called with the game and, by keyword, `seed`, `moves`, `looks`, `keep_states` and options of its own, an engine plays
 until every player has made `moves` moves (on average, if it is asynchronous). It yields observations, the first before
 any move.
 """

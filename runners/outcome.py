@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents import State
-from ..games import Batch, FleetGame, Game, Prediction, class_histogram, label_of, predicted_mixtures, total_variation
-from ..topology import UnanchoredError
+from ..agents import RegretEstimate, State
+from ..games import Batch, FleetGame, Game, Prediction, total_variation
 from .diagnosis import Diagnosis, diagnose
+from .examination import Examiner, Look, Quality
 from .fleet_outcome import PlayerOutcomes, diagnose_fleet
 from .monitor import Monitor, Record
 from .observation import Observation
@@ -39,6 +39,9 @@ class PlayerOutcome:
         own_classes: classes in its private data.
         rejected: messages refused, by reason.
         staleness: mean age of the letters it holds, in its moves.
+        regret_estimate: of a black box, at the end.
+        accuracy: share of test rows whose class it tells.
+        quality: how close what it generates is to real rows.
     """
 
     player: Hashable
@@ -52,6 +55,9 @@ class PlayerOutcome:
     own_classes: list[int]
     rejected: Mapping[str, int]
     staleness: float
+    regret_estimate: RegretEstimate | None = None
+    accuracy: float | None = None
+    quality: Quality | None = None
 
     @property
     def total_variation(self) -> float | None:
@@ -85,6 +91,7 @@ class Outcome:
         after: rows generated after the last, if measured.
         states: the players' states, if asked for.
         diagnosis: the reasons for the outcome, and the ways of failing that were recognised.
+        looks: what the close looks showed; nothing for a game of arrays.
     """
 
     runner: str
@@ -101,10 +108,12 @@ class Outcome:
     after: Mapping[Hashable, Batch | None]
     states: Mapping[Hashable, State]
     diagnosis: Diagnosis
+    looks: Sequence[Look] = ()
 
     def summary(self) -> dict[str, Any]:
         """The figures of the run, for JSON; null where one does not apply or is not finite."""
         last = self.last
+        listed = [] if isinstance(self.players, PlayerOutcomes) else list(self.players)
         figures = {
             "runner": self.runner,
             "players": len(self.players),
@@ -124,24 +133,35 @@ class Outcome:
                 "noise_floor_rms": self.prediction.noise_floor_rms,
             },
             "measured": {"rate": self.rate},
+            "total_variation": _extremes([p.total_variation for p in listed]),
+            "accuracy": _extremes([p.accuracy for p in listed]),
+            "nash_gap_estimate": _gap_estimate([p.regret_estimate for p in listed]),
         }
         cleaned: dict[str, Any] = finite(figures)
         return cleaned
 
 
 def conclude(
-    runner: str, seed: int, game: Game | FleetGame, monitor: Monitor, first: Observation, last: Observation
+    runner: str,
+    seed: int,
+    game: Game | FleetGame,
+    monitor: Monitor,
+    first: Observation,
+    last: Observation,
+    examiner: Examiner | None,
 ) -> Outcome:
-    """The outcome of a run from its monitor and its first and last observations."""
+    """The outcome of a run from its monitor, its first and last observations and its examiner."""
     errors, regrets = monitor.errors(), monitor.regrets()
     rms = None if errors is None else float(np.sqrt((errors**2).mean()))
     if monitor.last is None:
         raise ValueError("the monitor has seen no observation, expected at least one")
-    if isinstance(game, FleetGame):
+    looks = () if examiner is None else tuple(monitor.looks)
+    if isinstance(game, FleetGame) or examiner is None:
         diagnosis = diagnose_fleet(monitor.trace, monitor.prediction)
         players: Sequence[PlayerOutcome] = _array_players(monitor, last)
     else:
-        diagnosis, players = diagnose(game, monitor.trace, monitor.prediction), _players(game, monitor, last)
+        diagnosis = diagnose(game, monitor.evidence, monitor.prediction)
+        players = _players(game, monitor, last, examiner, np.random.default_rng(seed))
     return Outcome(
         runner=runner,
         seed=seed,
@@ -157,17 +177,17 @@ def conclude(
         after=last.samples,
         states=last.states,
         diagnosis=diagnosis,
+        looks=looks,
     )
 
 
-def _players(game: Game, monitor: Monitor, last: Observation) -> list[PlayerOutcome]:
+def _players(
+    game: Game, monitor: Monitor, last: Observation, examiner: Examiner, rng: np.random.Generator
+) -> list[PlayerOutcome]:
     errors, regrets, floors = monitor.errors(), monitor.regrets(), monitor.prediction.floors
-    labels = {label_of(game.space(player)) for player in game.players}
-    label = labels.pop() if len(labels) == 1 else None
-    predicted = None if label is None else _predicted_mixtures(game, label)
+    look, predicted = examiner.look(last), examiner.predicted
     players = []
     for i, (name, view) in enumerate(zip(game.players, last.players, strict=True)):
-        made, data = last.samples.get(name), game.specs[name].data
         players.append(
             PlayerOutcome(
                 player=name,
@@ -175,12 +195,15 @@ def _players(game: Game, monitor: Monitor, last: Observation) -> list[PlayerOutc
                 regret=None if regrets is None else float(regrets[i]),
                 error=None if errors is None else float(errors[i]),
                 floor=None if floors is None else float(floors[i]),
-                held_out=last.held_out.get(name),
-                mixture=None if label is None or not made else class_histogram(made, label),
+                held_out=look.held_out[i],
+                mixture=look.shares[i],
                 predicted_mixture=None if predicted is None else predicted[i],
-                own_classes=[] if label is None or not data else [int(c) for c in np.unique(data[label])],
+                own_classes=examiner.own_classes(name),
                 rejected=view.rejected,
                 staleness=view.staleness,
+                regret_estimate=look.regrets[i],
+                accuracy=look.accuracies[i],
+                quality=examiner.quality(name, last.samples.get(name), rng),
             )
         )
     return players
@@ -208,12 +231,19 @@ def _array_players(monitor: Monitor, last: Observation) -> PlayerOutcomes:
     return PlayerOutcomes(len(last.players), make, total_moves(last.players))
 
 
-def _predicted_mixtures(game: Game, label: str) -> NDArray[np.float64] | None:
-    """None where real data does not reach everyone."""
-    try:
-        return predicted_mixtures(game, label)
-    except UnanchoredError:
-        return None
+def _extremes(values: Sequence[float | None]) -> dict[str, float | None]:
+    """The largest and the mean of what is known."""
+    known = [v for v in values if v is not None]
+    return {"max": max(known), "mean": float(np.mean(known))} if known else {"max": None, "mean": None}
+
+
+def _gap_estimate(estimates: Sequence[RegretEstimate | None]) -> dict[str, float | None]:
+    """The largest estimate of a regret with its standard error, and the mean: lower bounds, in nats."""
+    known = [e for e in estimates if e is not None]
+    if not known:
+        return {"max": None, "error": None, "mean": None}
+    largest = max(known, key=lambda e: e.gain)
+    return {"max": largest.gain, "error": largest.error, "mean": float(np.mean([e.gain for e in known]))}
 
 
 def finite(value: Any) -> Any:

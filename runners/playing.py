@@ -8,6 +8,8 @@ from typing import Any
 from ..games import FleetGame, FleetSchedule, Game
 from ..games.schedule import Schedule
 from ..topology import require_name
+from .examination import Examiner, Look
+from .looks import Looks
 from .monitor import Monitor, Record
 from .network import Network, schedule_of
 from .observation import Engine
@@ -24,9 +26,13 @@ def play(
     seed: int = 0,
     moves: int = 200,
     measure: int = 0,
+    looks: Looks | None = None,
+    examiner: Examiner | None = None,
     keep_states: bool = False,
     on_record: Callable[[Record], None] | None = None,
     history: Iterable[Record] = (),
+    on_look: Callable[[Look], None] | None = None,
+    looked: Iterable[Look] = (),
     **options: Any,
 ) -> Outcome:
     """Plays a game to the end.
@@ -37,10 +43,14 @@ def play(
             per player) or `fleet` (arrays instead of players, for exponential families).
         seed: of all random streams.
         moves: rounds, or moves per player on average.
-        measure: rows that each player generates for measurement before and after.
+        measure: rows that each player generates for measurement before and after: short for `looks=Looks(measure)`.
+        looks: when players are looked at closely, and what they are asked.
+        examiner: holds what players generate against real rows; by default their own labels tell their classes.
         keep_states: whether the outcome holds the players' states.
         on_record: called with each record as it comes.
         history: records of the same run before it was interrupted, for an engine that resumes.
+        on_look: called with each close look as it comes.
+        looked: close looks of the same run before it was interrupted.
         options: what the engine takes; see `rounds`, `virtual`, `cluster` and `fleet`.
 
     Returns:
@@ -65,18 +75,24 @@ def play(
         raise ValueError(f"moves is {moves}, expected at least 1")
     engine, schedule = _engine(require_name("runner", runner, ENGINES), game, options)
     graphs, network = options.get("graphs"), options.get("network") or Network()
-    monitor = Monitor(game, schedule, graphs=graphs, unit=network.compute.average)
+    if isinstance(game, Game):
+        examiner = examiner or Examiner(game)
+    monitor = Monitor(game, schedule, graphs=graphs, unit=network.compute.average, examiner=examiner)
+    looks = looks or Looks(measure)
     for record in history:
         monitor.remember(record)
+    monitor.looks.extend(looked)
     first = last = None
-    for last in engine(game, seed=seed, moves=moves, measure=measure, keep_states=keep_states, **options):
+    for last in engine(game, seed=seed, moves=moves, looks=looks, keep_states=keep_states, **options):
         first = first or last
         record = monitor.read(last)
         if on_record is not None:
             on_record(record)
+        if on_look is not None and last.close and monitor.looks:
+            on_look(monitor.looks[-1])
     if first is None or last is None:
         raise RuntimeError(f"the engine {runner!r} ended without an observation")
-    return conclude(runner, seed, game, monitor, first, last)
+    return conclude(runner, seed, game, monitor, first, last, examiner)
 
 
 def _engine(

@@ -1,7 +1,8 @@
 """Records on disk: append-only Parquet, streamed in parts that are each written whole or not at all."""
 
-__all__ = ["RecordWriter", "read_records", "read_trace"]
+__all__ = ["RecordWriter", "read_looks", "read_records", "read_trace"]
 
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ..agents import RegretEstimate
+from .examination import Look
 from .monitor import Record
 from .observation import PlayerView
 from .views import PlayerArrays
@@ -48,8 +51,25 @@ _PLAYERS = pa.schema(
 )
 
 
+_LOOKS = pa.schema(
+    [
+        ("time", pa.float64()),
+        ("seconds", pa.float64()),
+        ("player", pa.string()),
+        ("shares", pa.list_(pa.float64())),
+        ("total_variation", pa.float64()),
+        ("regret_estimate", pa.float64()),
+        ("regret_error", pa.float64()),
+        ("held_out", pa.float64()),
+        ("accuracy", pa.float64()),
+    ]
+)
+
+
 class RecordWriter:
     """Writes records to `DIR/run-00000.parquet`, … (one row each) and `DIR/players-00000.parquet`, … (one a player).
+
+    Close looks go to `DIR/looks-00000.parquet`, …, a row a player.
 
     A part is written under another name and then renamed, after 20,000 rows or 5 seconds; it is never touched again. A
     crash loses what came after the last part, and nothing before. Of a fleet of more than 10,000 players the
@@ -68,9 +88,10 @@ class RecordWriter:
         directory.mkdir(parents=True, exist_ok=True)
         self._names, self._players = players, [str(p) for p in players[:_MOST_PLAYERS]]
         self._timed = timed
-        begun = parts or {"run": 0, "players": 0}
+        begun = {"run": 0, "players": 0, "looks": 0, **(parts or {})}
         self._run = _Parts(directory, "run", _RUN, begun["run"])
         self._each = _Parts(directory, "players", _PLAYERS, begun["players"])
+        self._looks = _Parts(directory, "looks", _LOOKS, begun["looks"])
 
     def __enter__(self) -> "RecordWriter":
         return self
@@ -112,9 +133,26 @@ class RecordWriter:
             }
         )
 
+    def write_look(self, look: Look) -> None:
+        """Adds what a close look showed."""
+        count = len(look.players)
+        self._looks.add(
+            {
+                "time": [look.time] * count,
+                "seconds": [look.seconds if self._timed else None] * count,
+                "player": [str(p) for p in look.players],
+                "shares": [None if s is None else s.tolist() for s in look.shares],
+                "total_variation": list(look.total_variations),
+                "regret_estimate": [None if r is None else r.gain for r in look.regrets],
+                "regret_error": [None if r is None else r.error for r in look.regrets],
+                "held_out": list(look.held_out),
+                "accuracy": list(look.accuracies),
+            }
+        )
+
     def flush(self) -> dict[str, int]:
         """Writes what is left, and tells the number of parts of each table."""
-        return {"run": self._run.flush(), "players": self._each.flush()}
+        return {"run": self._run.flush(), "players": self._each.flush(), "looks": self._looks.flush()}
 
     def close(self) -> None:
         """Writes what is left."""
@@ -156,7 +194,7 @@ def read_records(directory: Path | str, name: str = "run") -> Any:
 
     Arguments:
         directory: the folder `records`.
-        name: `run`, one row per record, or `players`, one per record and player.
+        name: `run`, one row per record, `players`, one per record and player, or `looks`, one per look and player.
 
     Raises:
         FileNotFoundError: there is no record of this name.
@@ -192,6 +230,28 @@ def read_trace(directory: Path) -> Iterator[Record]:
             regrets=regrets,
             errors=errors,
             amplitude=row["amplitude"],
+        )
+
+
+def read_looks(directory: Path) -> Iterator[Look]:
+    """The close looks of a run that was interrupted, one after the other."""
+    if not _parts(directory, "looks"):
+        return
+    rows = read_records(directory, "looks").to_pylist()
+    for time_, group in itertools.groupby(rows, key=lambda row: row["time"]):
+        views = list(group)
+        yield Look(
+            time_,
+            views[0]["seconds"] or 0.0,
+            tuple(v["player"] for v in views),
+            tuple(None if v["shares"] is None else np.array(v["shares"]) for v in views),
+            tuple(v["total_variation"] for v in views),
+            tuple(
+                None if v["regret_estimate"] is None else RegretEstimate(v["regret_estimate"], v["regret_error"])
+                for v in views
+            ),
+            tuple(v["held_out"] for v in views),
+            tuple(v["accuracy"] for v in views),
         )
 
 

@@ -4,14 +4,24 @@ __all__ = ["rounds", "view_player"]
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from ..agents import Move, Player, seats
 from ..games import Game
+from .looks import Looks, closely
 from .observation import Observation, PlayerView, require_whole
 
 
 def rounds(
-    game: Game, *, seed: int, moves: int, every: int = 1, measure: int = 0, keep_states: bool = False
+    game: Game,
+    *,
+    seed: int,
+    moves: int,
+    every: int = 1,
+    looks: Looks | None = None,
+    keep_states: bool = False,
+    workers: int = 1,
 ) -> Iterator[Observation]:
     """Plays in rounds: all batches of a round are delivered before anyone moves.
 
@@ -20,29 +30,40 @@ def rounds(
         seed: of all random streams.
         moves: rounds to play.
         every: rounds between observations.
-        measure: rows that each player generates for measurement at the first and the last observation.
+        looks: when players are looked at closely, and what they are asked.
         keep_states: whether the last observation holds the players' states.
+        workers: threads in which players move side by side. It changes no result; it pays where a move is long and
+            leaves Python alone, as a network's is.
 
     Yields:
         Observations: before the first round, then every `every` rounds, and after the last.
 
     Raises:
         ModelError: a model failed.
-        ValueError: `moves` or `every` is not a whole number of at least 1.
+        ValueError: `moves`, `every` or `workers` is not a whole number of at least 1.
     """
-    require_whole(moves=moves, every=every)
+    require_whole(moves=moves, every=every, workers=workers)
+    looks = looks or Looks()
     players = {seat.name: seat.build() for seat in seats(game, seed)}
-    made = [player.open() for player in players.values()]
-    sent, size = 0, 0
-    began = time.perf_counter()
-    yield _observe(players, 0, began, (sent, size), measure, last=False, keep_states=keep_states)
-    for number in range(1, moves + 1):
-        count, nbytes = _deliver(made, players)
-        sent, size = sent + count, size + nbytes
-        made = [player.move() for player in players.values()]
-        last = number == moves
-        if last or number % every == 0:
-            yield _observe(players, number, began, (sent, size), measure * last, last=last, keep_states=keep_states)
+    with ThreadPoolExecutor(workers) as pool:
+        run = pool.map if workers > 1 else map
+        made = list(run(Player.open, players.values()))
+        sent, size, seen = 0, 0, 0
+        began = time.perf_counter()
+        found = closely(players, looks, first=True, last=False)
+        yield _observe(players, 0, began, (sent, size), keep_states=False, close=True, **found)
+        for number in range(1, moves + 1):
+            count, nbytes = _deliver(made, players)
+            sent, size = sent + count, size + nbytes
+            made = list(run(Player.move, players.values()))
+            last = number == moves
+            if last or number % every == 0:
+                close = looks.due(seen, number, moves)
+                seen = number
+                found = closely(players, looks, first=False, last=last) if close else {}
+                yield _observe(
+                    players, number, began, (sent, size), keep_states=last and keep_states, close=close, **found
+                )
 
 
 def _deliver(moves: list[Move], players: dict[object, Player]) -> tuple[int, int]:
@@ -66,10 +87,9 @@ def _observe(
     number: int,
     began: float,
     traffic: tuple[int, int],
-    measure: int,
     *,
-    last: bool,
     keep_states: bool,
+    **found: Any,
 ) -> Observation:
     return Observation(
         time=float(number),
@@ -77,9 +97,8 @@ def _observe(
         messages=traffic[0],
         bytes=traffic[1],
         players=[view_player(p) for p in players.values()],
-        samples={name: p.measure(measure) for name, p in players.items()} if measure else {},
-        held_out={name: p.held_out() for name, p in players.items()} if last else {},
-        states={name: p.state() for name, p in players.items()} if last and keep_states else {},
+        states={name: p.state() for name, p in players.items()} if keep_states else {},
+        **found,
     )
 
 

@@ -18,11 +18,13 @@ from .checkpoint import CheckpointError, checkpoints, load_tree, save_tree
 from .directory import RunDirectory
 from .experiment import Experiment
 from .fleet_world import fleet_options, require_fleet
+from .looks import Looks
 from .monitor import Record
+from .neural_games import build_examiner, build_looks
 from .observation import require_whole
 from .outcome import Outcome
 from .playing import ENGINES, play
-from .records import RecordWriter, read_trace
+from .records import RecordWriter, read_looks, read_trace
 from .views import total_moves
 from .virtual import Simulation
 from .world import build_changes, build_network
@@ -114,7 +116,10 @@ class Session:
                 settings.runner,
                 seed=self._plan.seed,
                 moves=settings.moves,
-                measure=settings.measure,
+                looks=build_looks(self._plan) if isinstance(self._game, Game) else Looks(settings.measure),
+                examiner=build_examiner(self._plan, self._game) if isinstance(self._game, Game) else None,
+                on_look=writer.write_look,
+                looked=read_looks(self.directory.records) if self._saved is not None else (),
                 on_record=on_record,
                 history=read_trace(self.directory.records) if self._saved is not None else (),
                 **options,
@@ -157,7 +162,7 @@ def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
     if settings.runner == "rounds" or (settings.runner == "ray" and settings.mode == "synchronous"):
         require_whole(every=settings.every or 1)
     if settings.runner == "rounds":
-        return {"every": int(settings.every or 1)}
+        return {"every": int(settings.every or 1), "workers": settings.workers or 1}
     if settings.runner == "virtual":
         network = build_network(plan, game.players)
         network.require_players(game.players, {(a, b) for a, b in game.graph.edges if a != b})

@@ -2,7 +2,6 @@
 
 __all__ = ["bare_graph", "build_game", "player_named"]
 
-from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -10,28 +9,19 @@ import numpy as np
 
 from ..games import (
     ARRAY_GRAPHS,
-    Batch,
-    ExponentialFamily,
     FleetGame,
     Game,
     Gossip,
     PlayerSpec,
-    Shard,
-    Space,
     StepSize,
     array_graph,
-    family_for,
-    load_dataset,
-    load_npz,
-    split_dataset,
-    synthetic_data,
     synthetic_family,
     synthetic_fleet,
 )
 from ..topology import attach_alpha, generate_graph, read_graph
-from .experiment import AlphaSection, Experiment, ExperimentError, TopologySection
-
-_DATA, _SPLIT = 1001, 1002
+from .experiment import AlphaSection, Experiment, ExperimentError, TopologySection, require_unused
+from .neural_games import black_box_specs
+from .private_data import DATA, family_and_shards
 
 
 def build_game(experiment: Experiment) -> Game | FleetGame:
@@ -45,27 +35,32 @@ def build_game(experiment: Experiment) -> Game | FleetGame:
     if experiment.topology.generator in ARRAY_GRAPHS:
         return _array_game(experiment)
     graph = bare_graph(experiment.topology)
-    family, shards = _private_data(experiment, len(graph))
-    sizes = {player: len(shard.train) for player, shard in zip(graph, shards, strict=True)}
-    weighted = _with_alpha(graph, experiment.alpha, sizes)
     model = experiment.model
     if model.start == "common":
         raise ExperimentError(f"model.start is 'common', which needs a generator of arrays: {', '.join(ARRAY_GRAPHS)}")
-    step = StepSize(model.step.size, model.step.horizon)
-    specs = {
+    specs = _family_specs(experiment, list(graph)) if model.family else black_box_specs(experiment, list(graph))
+    sizes = {player: len(spec.data or ()) for player, spec in specs.items()}
+    return Game(_with_alpha(graph, experiment.alpha, sizes), specs, anchored=experiment.alpha.anchored)
+
+
+def _family_specs(experiment: Experiment, players: list[Any]) -> dict[Any, PlayerSpec]:
+    """What each player brings to a game of one exponential family."""
+    family, shards = family_and_shards(experiment, len(players))
+    model = experiment.model
+    require_unused("model.family", model, ("players",))
+    return {
         player: PlayerSpec(
             family=family,
             data=shard.train,
             holdout=shard.holdout,
             smoothing=model.smoothing,
-            step=step,
-            start=model.start,
+            step=StepSize(model.step.size, model.step.horizon),
+            start="reference" if model.start == "reference" else "data",
             samples=experiment.play.samples,
             gossip=Gossip(**experiment.gossip.model_dump()),
         )
-        for player, shard in zip(weighted, shards, strict=True)
+        for player, shard in zip(players, shards, strict=True)
     }
-    return Game(weighted, specs, anchored=experiment.alpha.anchored)
 
 
 def _array_game(experiment: Experiment) -> FleetGame:
@@ -87,9 +82,9 @@ def _array_game(experiment: Experiment) -> FleetGame:
     graph_rng = np.random.default_rng(experiment.topology.seed)
     shares = array_graph(experiment.topology.generator or "", graph_rng, **experiment.topology.arguments)
     return synthetic_fleet(
-        synthetic_family(model.family, model.dimension, classes=model.classes),
+        synthetic_family(str(model.family), model.dimension, classes=model.classes),
         shares,
-        np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_DATA,))),
+        np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(DATA,))),
         self_weight=float(alpha.self_weight),
         samples=play.samples,
         rows=max(1, round(data.rows * (1 - data.holdout))),
@@ -104,9 +99,9 @@ def _array_game(experiment: Experiment) -> FleetGame:
 def bare_graph(section: TopologySection) -> Any:
     """The graph of an experiment, without α unless its file has some."""
     if section.file is not None:
-        _require_unused("topology.file", section, ("arguments", "seed"))
+        require_unused("topology.file", section, ("arguments", "seed"))
         return read_graph(section.file, directed=section.directed)
-    _require_unused("topology.generator", section, ("directed",))
+    require_unused("topology.generator", section, ("directed",))
     return generate_graph(section.generator or "", seed=section.seed, **section.arguments)
 
 
@@ -128,7 +123,7 @@ def _with_alpha(graph: Any, section: AlphaSection, sizes: dict[Any, int]) -> "nx
         }
     scheme = section.scheme or _scheme(graph, explicit)
     if scheme == "explicit":
-        _require_unused("alpha.scheme explicit", section, ("self_weight",))
+        require_unused("alpha.scheme explicit", section, ("self_weight",))
     return attach_alpha(graph, self_weight, scheme, sizes=sizes if scheme == "size" else None, alpha=explicit)
 
 
@@ -136,14 +131,6 @@ def _scheme(graph: Any, explicit: Any) -> str:
     """The α that the file or the experiment gives, if it does; else uniform."""
     given = explicit is not None or any("alpha" in attributes for _, _, attributes in graph.edges(data=True))
     return "explicit" if given else "uniform"
-
-
-def _require_unused(where: str, section: Any, keys: tuple[str, ...]) -> None:
-    """Refuses keys that are set but mean nothing here, instead of passing over them."""
-    fields = type(section).model_fields
-    for key in keys:
-        if getattr(section, key) != fields[key].get_default(call_default_factory=True):
-            raise ExperimentError(f"option {key!r} means nothing with {where}; leave it out")
 
 
 def player_named(by_name: dict[str, Any], name: str, key: str) -> Any:
@@ -157,48 +144,3 @@ def player_named(by_name: dict[str, Any], name: str, key: str) -> Any:
         shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
         raise ExperimentError(f"{key} names player {name!r}; the players are {shown}")
     return by_name[name]
-
-
-def _private_data(experiment: Experiment, players: int) -> tuple[ExponentialFamily, list[Shard]]:
-    section, model = experiment.data, experiment.model
-    data_seed, split_seed = (np.random.SeedSequence(experiment.seed, spawn_key=(k,)) for k in (_DATA, _SPLIT))
-    if section.source == "synthetic":
-        _require_unused("data.source synthetic", section, ("options", "file", "label", "split"))
-        family = synthetic_family(model.family, model.dimension, classes=model.classes, **model.options)
-        rng = np.random.default_rng(data_seed)
-        batches = synthetic_data(family, players, section.rows, rng, spread=section.spread)
-        return family, [_cut(batch, section.holdout) for batch in batches]
-    _require_unused(f"data.source {section.source}", section, ("rows", "spread"))
-    if section.source == "npz":
-        _require_unused("data.source npz", section, ("options",))
-        if section.file is None:
-            raise ExperimentError("data.source is npz: give data.file, the path of the file")
-        dataset = load_npz(section.file, label=section.label)
-    else:
-        _require_unused(f"data.source {section.source}", section, ("file", "label"))
-        dataset = load_dataset(section.source, **section.options)
-    label = dataset.label if model.family.startswith("class-conditional-") else None
-    family = family_for(model.family, _space_for(model.family, dataset.batch.space), label=label, **model.options)
-    shards = split_dataset(
-        dataset,
-        players,
-        np.random.default_rng(split_seed),
-        kind=section.split.kind,
-        holdout_fraction=section.holdout,
-        **section.split.options,
-    )
-    held = family.space
-    return family, [Shard(held.batch(s.train.arrays), held.batch(s.holdout.arrays)) for s in shards]
-
-
-def _space_for(family: str, space: Space) -> Space:
-    """The variables of a data set, as the family needs them: exponential values are at least 0."""
-    if not family.endswith("exponential"):
-        return space
-    return Space(tuple(replace(v, low=0.0) if v.kind == "real" and v.low is None else v for v in space))
-
-
-def _cut(batch: Batch, fraction: float) -> Shard:
-    """Independent rows need no shuffling: the last ones are held out."""
-    kept = max(1, round(len(batch) * (1 - fraction)))
-    return Shard(batch.select(slice(0, kept)), batch.select(slice(kept, None)))

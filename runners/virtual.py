@@ -13,6 +13,7 @@ import numpy as np
 from ..agents import Message, Move, Player, seats, stream
 from ..games import Game
 from ..topology import GraphSequence
+from .looks import Looks, closely
 from .network import Link, Network
 from .observation import Observation, require_whole
 from .rounds import view_player
@@ -30,7 +31,7 @@ def virtual(
     seed: int,
     moves: int,
     every: float = 1.0,
-    measure: int = 0,
+    looks: Looks | None = None,
     keep_states: bool = False,
     network: Network | None = None,
     graphs: GraphSequence | None = None,
@@ -48,7 +49,7 @@ def virtual(
         seed: of all random streams.
         moves: units of time to play.
         every: units of time between observations.
-        measure: rows that each player generates for measurement at the first and the last observation.
+        looks: when players are looked at closely, and what they are asked.
         keep_states: whether the last observation holds the players' states.
         network: the world; perfect by default.
         graphs: graphs that take over from each other; the game's own by default.
@@ -66,18 +67,21 @@ def virtual(
     if not (np.isfinite(every) and every > 0):
         raise ValueError(f"every is {every}, expected a finite number of units of time above 0")
     simulation = Simulation(game, seed, network or Network(), graphs)
+    looks = looks or Looks()
     began = wall.perf_counter()
     if resume is not None:
         simulation.load(resume)
     else:
         simulation.open(every)
-        yield simulation.observe(began, measure=measure, last=False, keep_states=keep_states)
+        yield simulation.observe(began, looks, first=True)
         if on_observation is not None:
             on_observation(simulation)
     while simulation.time < moves:
+        before = simulation.time
         simulation.advance(min(simulation.next_observation, float(moves)))
         last = simulation.time >= moves
-        yield simulation.observe(began, measure=measure * last, last=last, keep_states=keep_states)
+        close = looks if looks.due(before, simulation.time, moves) else None
+        yield simulation.observe(began, close, last=last, keep_states=keep_states)
         if on_observation is not None:
             on_observation(simulation)
 
@@ -178,9 +182,11 @@ class Simulation:
         self.time = until
         self._observed = max(self._observed, int(np.floor(until / self._every + 1e-9)))
 
-    def observe(self, began: float, *, measure: int, last: bool, keep_states: bool) -> Observation:
-        """All players at this moment; `began` is the wall clock's time of the start."""
-        players = self.players.items()
+    def observe(
+        self, began: float, looks: Looks | None, *, first: bool = False, last: bool = False, keep_states: bool = False
+    ) -> Observation:
+        """All players at this moment, closely if there are `looks`; `began` is the wall clock's time of the start."""
+        found = closely(self.players, looks, first=first, last=last) if looks is not None else {}
         return Observation(
             time=self.time,
             seconds=wall.perf_counter() - began,
@@ -188,9 +194,9 @@ class Simulation:
             bytes=self.counts["bytes"],
             players=[view_player(p) for p in self.players.values()],
             undelivered=self.counts["lost"] + self.counts["missed"],
-            samples={name: p.measure(measure) for name, p in players} if measure else {},
-            held_out={name: p.held_out() for name, p in players} if last else {},
-            states={name: p.state() for name, p in players} if last and keep_states else {},
+            close=looks is not None,
+            states={name: p.state() for name, p in self.players.items()} if last and keep_states else {},
+            **found,
         )
 
     def state(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from nashgossip.games import (
     synthetic_data,
     synthetic_family,
 )
-from nashgossip.runners import Observation, play, rounds
+from nashgossip.runners import Looks, Observation, play, rounds
 from nashgossip.topology import attach_alpha, generate_graph
 
 SPACE = Space((Variable("x", "real"),))
@@ -104,7 +104,7 @@ def test_play_without_noise_follows_the_mixing_matrix_to_the_equilibrium() -> No
 
 def test_observations_come_before_the_first_round_then_as_asked_and_at_the_end() -> None:
     game = gaussian_ring()
-    observed = list(rounds(game, seed=1, moves=10, every=4, measure=7, keep_states=True))
+    observed = list(rounds(game, seed=1, moves=10, every=4, looks=Looks(7), keep_states=True))
     assert [o.time for o in observed] == [0.0, 4.0, 8.0, 10.0]
     assert [[p.moves for p in o.players] for o in observed] == [[0] * 5, [4] * 5, [8] * 5, [10] * 5]
     assert [o.messages for o in observed] == [0, 40, 80, 100]
@@ -119,7 +119,7 @@ def test_observations_come_before_the_first_round_then_as_asked_and_at_the_end()
 
 def test_what_is_looked_at_does_not_change_the_game() -> None:
     game = gaussian_ring()
-    often = list(rounds(game, seed=1, moves=9, measure=50, keep_states=True))
+    often = list(rounds(game, seed=1, moves=9, looks=Looks(50), keep_states=True))
     seldom = list(rounds(game, seed=1, moves=9, every=9))
     assert trace(often)[-1] == trace(seldom)[-1]
     assert [o.time for o in seldom] == [0.0, 9.0]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nashgossip.agents import Source, State
 from nashgossip.games import Batch, Game, Gaussian, Gossip, Oracle, PlayerSpec, Space, StepSize, Variable, predict
-from nashgossip.runners import Observation, play, rounds
+from nashgossip.runners import Looks, Observation, play, rounds
 from nashgossip.runners.checkpoint import load_tree, save_tree
 from nashgossip.runners.network import Churn, Duration, Link, Network, Partition, schedule_of
 from nashgossip.runners.virtual import Simulation, virtual
@@ -154,7 +154,7 @@ def letters_of(simulation: Simulation, kind: str) -> int:
 def test_with_nothing_in_the_way_virtual_time_equals_rounds_bit_for_bit(policy: str) -> None:
     graph = attach_alpha(generate_graph("small_world", n=8, k=4, p=0.3, seed=2), 0.3)
     game = noisy(graph, POLICIES[policy])
-    settings: dict[str, Any] = {"seed": 3, "moves": 11, "measure": 4, "keep_states": True}
+    settings: dict[str, Any] = {"seed": 3, "moves": 11, "looks": Looks(4), "keep_states": True}
     expected = list(rounds(game, every=2, **settings))
     assert expected[-1].messages > 0
     assert whole(virtual(game, every=2.0, **settings)) == whole(expected)
@@ -172,7 +172,7 @@ def test_a_step_size_is_that_of_rounds() -> None:
 
 
 def test_observations_come_when_asked_and_at_the_end() -> None:
-    seen = list(virtual(noisy(), seed=0, moves=5, every=2.0, measure=3, keep_states=True))
+    seen = list(virtual(noisy(), seed=0, moves=5, every=2.0, looks=Looks(3), keep_states=True))
     assert [o.time for o in seen] == [0.0, 2.0, 4.0, 5.0]
     assert [len(o.samples) for o in seen] == [6, 0, 0, 6]
     assert [len(o.states) for o in seen] == [0, 0, 0, 6]
@@ -189,8 +189,8 @@ def test_one_seed_makes_one_run_and_another_seed_another() -> None:
 
 
 def test_what_is_looked_at_does_not_change_the_run() -> None:
-    *_, often = virtual(noisy(), seed=1, moves=8, every=0.25, measure=5, network=NASTY)
-    *_, once = virtual(noisy(), seed=1, moves=8, every=8.0, measure=5, network=NASTY)
+    *_, often = virtual(noisy(), seed=1, moves=8, every=0.25, looks=Looks(5), network=NASTY)
+    *_, once = virtual(noisy(), seed=1, moves=8, every=8.0, looks=Looks(5), network=NASTY)
     assert everything(often) == everything(once)
 
 
@@ -199,7 +199,7 @@ def test_a_run_resumes_exactly_at_every_observation(policy: str, tmp_path: Path)
     game = noisy(gossip=POLICIES[policy])
     graphs = failing_edges(game.graph, failure_rate=0.05, repair_rate=0.3, until=10.0, seed=4)
     assert len(graphs) > 3
-    settings: dict[str, Any] = {"seed": 5, "moves": 10, "measure": 3, "keep_states": True, "graphs": graphs}
+    settings: dict[str, Any] = {"seed": 5, "moves": 10, "looks": Looks(3), "keep_states": True, "graphs": graphs}
     settings |= {"network": NASTY}
     saved: list[Path] = []
 

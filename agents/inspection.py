@@ -1,0 +1,101 @@
+"""What the laboratory can ask of a player at any moment: an estimate of its regret, and how well it tells classes."""
+
+__all__ = ["RegretEstimate", "accuracy", "estimate_regret"]
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..games import Batch, Space
+from .protocols import GenerativeModel, HasClasses, HasLogDensity, Source
+
+
+@dataclass(frozen=True, slots=True)
+class RegretEstimate:
+    """What a clone gained by learning on, in nats: on average a lower bound of the regret.
+
+    A black box is not known to have found its best response. What a clone gains in a few more steps on the same mixture
+    it could have gained itself, so that its regret is at least that, up to the noise of the rows it is measured on and
+    to how well the model knows its own log-density.
+
+    Arguments:
+        gain: Σ_k α_k (mean log-density of the clone − that of the player) over fresh rows of source k; negative where
+            learning on made it worse.
+        error: standard error of `gain` over the rows.
+    """
+
+    gain: float
+    error: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The central 95 % confidence interval of the gain."""
+        return self.gain - 1.96 * self.error, self.gain + 1.96 * self.error
+
+
+def estimate_regret(
+    model: GenerativeModel,
+    clone: Callable[[], GenerativeModel],
+    sources: Sequence[Source],
+    holdout: Batch | None,
+    steps: int,
+    rng: np.random.Generator,
+) -> RegretEstimate | None:
+    """Lets a clone of the model learn on, and compares both on rows that the clone has not learned from.
+
+    A source is cut into two halves, one to learn from and one to compare on; private rows with a holdout are all
+    learned from and compared on the holdout.
+
+    Arguments:
+        model: the player's, which is not changed.
+        clone: makes a model of the same kind.
+        sources: the mixture that the player learns from, weights summing to 1.
+        holdout: private rows kept for measuring.
+        steps: calls of `learn`.
+        rng: random stream.
+
+    Returns:
+        The estimate; None for a model without log-density, or where a source has too few rows to be cut.
+    """
+    if not isinstance(model, HasLogDensity):
+        return None
+    taught, compared = [], []
+    for source in sources:
+        if source.own and holdout:
+            taught.append(source)
+            compared.append(holdout)
+            continue
+        order = rng.permutation(len(source.batch))
+        half = len(order) // 2
+        if half < 2:
+            return None
+        taught.append(Source(source.batch.select(order[:half]), source.weight, source.own))
+        compared.append(source.batch.select(order[half:]))
+    better = clone()
+    better.load(model.state())
+    for _ in range(steps):
+        better.learn(taught, rng)
+    gain = variance = 0.0
+    for source, rows in zip(taught, compared, strict=True):
+        difference = cast("HasLogDensity", better).log_density(rows) - model.log_density(rows)
+        gain += source.weight * float(difference.mean())
+        variance += source.weight**2 * float(difference.var(ddof=1)) / len(difference)
+    return RegretEstimate(gain, float(np.sqrt(variance)))
+
+
+def accuracy(model: GenerativeModel, test: Batch, label: str) -> float | None:
+    """Share of test rows whose class the model tells; None for a model that tells no classes.
+
+    Arguments:
+        model: the player's.
+        test: labelled rows; the model is shown all variables but the label.
+        label: the variable that holds the class.
+    """
+    if not isinstance(model, HasClasses):
+        return None
+    shown = test.restrict(Space(tuple(v for v in test.space if v.name != label)))
+    probabilities: NDArray[np.float64] = model.class_probabilities(shown)
+    return float((probabilities.argmax(axis=1) == test[label]).mean())

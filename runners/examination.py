@@ -1,0 +1,173 @@
+"""What players generate, held against real rows: class shares and their prediction, distances, two-sample tests."""
+
+__all__ = ["Examiner", "Look", "Quality", "References"]
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..agents import RegretEstimate
+from ..games import Batch, Game, class_histogram, label_of, predicted_mixtures, total_variation
+from ..topology import UnanchoredError
+from .observation import Observation
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """All players at one close look, in the order of the graph; None where a figure does not apply.
+
+    Arguments:
+        time: moves per player.
+        seconds: since the first publication.
+        players: their names.
+        shares: class shares of what each generates, `[k]`.
+        total_variations: of the shares to the predicted ones.
+        regrets: estimates of lower bounds.
+        held_out: mean log-density of the private holdout, in nats a row.
+        accuracies: share of test rows whose class the player tells.
+    """
+
+    time: float
+    seconds: float
+    players: tuple[Hashable, ...]
+    shares: tuple[NDArray[np.float64] | None, ...]
+    total_variations: tuple[float | None, ...]
+    regrets: tuple[RegretEstimate | None, ...]
+    held_out: tuple[float | None, ...]
+    accuracies: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How close generated rows are to real ones, as the judge sees them.
+
+    Arguments:
+        frechet: squared Fréchet distance in the judge's features to the real rows of the classes that the player owns
+            (`own`), of those that it does not (`other`), and to all (`all`).
+        two_sample: accuracy with which a classifier tells generated rows from real ones of the predicted class shares:
+            0.5 if it cannot.
+        p_value: of that accuracy, were the two alike.
+    """
+
+    frechet: Mapping[str, float]
+    two_sample: float | None
+    p_value: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """The laboratory's real rows, and its eye.
+
+    Arguments:
+        judge: tells classes and features of images, as `agents.models.Judge`.
+        image: the variable it looks at.
+        features: of real rows, `[n, d]`.
+        labels: their classes, `[n]`.
+    """
+
+    judge: Any
+    image: str
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Examiner:
+    """Examines what players generate. Without references it goes by the label that players generate themselves.
+
+    Arguments:
+        game: the game.
+        references: real rows and a judge, for players that generate images.
+    """
+
+    game: Game
+    references: References | None = None
+    _label: str | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        labels = {label_of(self.game.space(player)) for player in self.game.players}
+        object.__setattr__(self, "_label", labels.pop() if len(labels) == 1 else None)
+
+    @cached_property
+    def predicted(self) -> NDArray[np.float64] | None:
+        """Predicted class shares of every player's equilibrium, `[N, k]`; None without classes or real data."""
+        if self._label is None and any(self.game.specs[p].class_shares is None for p in self.game.players):
+            return None
+        try:
+            return predicted_mixtures(self.game, self._label)
+        except UnanchoredError:
+            return None
+
+    def own_classes(self, player: Hashable) -> list[int]:
+        """The classes in a player's private rows."""
+        spec = self.game.specs[player]
+        if spec.class_shares is not None:
+            return [int(c) for c in np.flatnonzero(spec.class_shares)]
+        if self._label is None or not spec.data or self._label not in spec.data.space:
+            return []
+        return [int(c) for c in np.unique(spec.data[self._label])]
+
+    def shares(self, batch: Batch | None) -> NDArray[np.float64] | None:
+        """Class shares of generated rows, `[k]`: by the judge, else by their label."""
+        if not batch:
+            return None
+        if self.references is not None:
+            found: NDArray[np.float64] = self.references.judge.shares(batch[self.references.image])
+            return found
+        return None if self._label is None else class_histogram(batch, self._label)
+
+    def look(self, observed: Observation) -> Look:
+        """What a close observation shows."""
+        players = tuple(self.game.players)
+        shares = tuple(self.shares(observed.samples.get(p)) for p in players)
+        predicted = self.predicted
+        distances = [
+            None if found is None or predicted is None else total_variation(found, predicted[i])
+            for i, found in enumerate(shares)
+        ]
+        return Look(
+            observed.time,
+            observed.seconds,
+            players,
+            shares,
+            tuple(distances),
+            tuple(observed.regret_estimates.get(p) for p in players),
+            tuple(observed.held_out.get(p) for p in players),
+            tuple(observed.accuracies.get(p) for p in players),
+        )
+
+    def quality(self, player: Hashable, batch: Batch | None, rng: np.random.Generator) -> Quality | None:
+        """How close a player's generated rows are to real ones; None without references or rows.
+
+        Raises:
+            ValueError: too few rows for a distance.
+        """
+        if self.references is None or not batch:
+            return None
+        from ..agents.models import frechet_distance, two_sample_test  # torch: only where there are images
+
+        known = self.references
+        made = known.judge.features(batch[known.image])
+        own = np.isin(known.labels, self.own_classes(player))
+        parts = {"own": own, "other": ~own, "all": np.ones_like(own)}
+        distance: Callable[..., float] = frechet_distance
+        frechet = {name: distance(known.features[rows], made) for name, rows in parts.items() if rows.any()}
+        like = self._like_predicted(player, len(made), rng)
+        found = None if like is None else two_sample_test(known.features[like], made, rng)
+        return Quality(frechet, found and found.accuracy, found and found.p_value)
+
+    def _like_predicted(self, player: Hashable, n: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
+        """Positions of n real rows, drawn without repetition, with the predicted class shares."""
+        if self.references is None or self.predicted is None:
+            return None
+        counts = rng.multinomial(n, self.predicted[list(self.game.players).index(player)])
+        places = [np.flatnonzero(self.references.labels == c) for c in range(len(counts))]
+        if any(count > len(rows) for count, rows in zip(counts, places, strict=True)):
+            return None
+        chosen = [rng.choice(rows, count, replace=False) for count, rows in zip(counts, places, strict=True)]
+        return np.concatenate(chosen)

@@ -1,5 +1,8 @@
 from .judge import Judge as Judge
 from .judge import JudgeError as JudgeError
+from .measures import TwoSample as TwoSample
+from .measures import frechet_distance as frechet_distance
+from .measures import two_sample_test as two_sample_test
 from .training import ArchitectureError as ArchitectureError
 from .training import LossError as LossError
 from .training import MemoryLimitError as MemoryLimitError

@@ -8,9 +8,10 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..games import Batch, Space, SpaceError
+from ..games import Batch, Space
 from .allocation import allocate
 from .protocols import Source, State
+from .real_rows import from_matrix, require_real, to_matrix
 
 
 @final
@@ -30,15 +31,7 @@ class EstimatorModel:
     """
 
     def __init__(self, estimator: Any, space: Space, *, rows: int = 1000) -> None:
-        odd = [f"{v.name} ({v.kind})" for v in space if v.kind != "real"]
-        if odd:
-            raise SpaceError(f"a scikit-learn density is over real variables, the space has {', '.join(odd)}")
-        bounded = [v.name for v in space if v.low is not None or v.high is not None]
-        if bounded:
-            raise SpaceError(
-                f"a scikit-learn density knows no bounds, but {', '.join(bounded)} has some; "
-                "transform it, or declare it without low and high"
-            )
+        require_real(space, "a scikit-learn density")
         self._estimator = estimator
         self._space = space
         self._rows = rows
@@ -55,7 +48,7 @@ class EstimatorModel:
         """Fits to `rows` rows drawn with replacement from the sources, an unbiased share from each."""
         counts = allocate([s.weight for s in sources], self._rows, rng)
         parts = [
-            self._matrix(source.batch)[rng.integers(len(source.batch), size=count)]
+            to_matrix(self._space, source.batch)[rng.integers(len(source.batch), size=count)]
             for source, count in zip(sources, counts, strict=True)
             if count
         ]
@@ -80,11 +73,11 @@ class EstimatorModel:
         else:
             drawn = self._fitted.sample(n, random_state=seed)
         rows = drawn[0] if isinstance(drawn, tuple) else drawn
-        return self._batch(rows[rng.permutation(n)])  # a mixture draws component by component
+        return from_matrix(self._space, rows[rng.permutation(n)])  # a mixture draws component by component
 
     def log_density(self, batch: Batch) -> NDArray[np.float64]:
         """log p of each row, in nats: `[n]`."""
-        density: NDArray[np.float64] = self._fitted.score_samples(self._matrix(batch))
+        density: NDArray[np.float64] = self._fitted.score_samples(to_matrix(self._space, batch))
         return density
 
     def state(self) -> State:
@@ -106,12 +99,3 @@ class EstimatorModel:
             fitted.set_params(random_state=seed)
         self._fitted = fitted.fit(training)
         self._training, self._seed = training, seed
-
-    def _matrix(self, batch: Batch) -> NDArray[np.float64]:
-        return np.concatenate([batch[v.name].reshape(len(batch), -1) for v in self._space], axis=1)
-
-    def _batch(self, matrix: NDArray[np.float64]) -> Batch:
-        widths = [int(np.prod(v.shape, dtype=int)) for v in self._space]
-        parts = np.split(matrix, np.cumsum(widths)[:-1], axis=1)
-        arrays = {v.name: part.reshape(-1, *v.shape) for v, part in zip(self._space, parts, strict=True)}
-        return self._space.batch(arrays)

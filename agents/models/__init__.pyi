@@ -4,6 +4,11 @@ from .architectures import Fast as Fast
 from .architectures import PaperDigits as PaperDigits
 from .architectures import PaperFashion as PaperFashion
 from .hvae import HVAE as HVAE
+from .judge import Judge as Judge
+from .judge import JudgeError as JudgeError
+from .measures import TwoSample as TwoSample
+from .measures import frechet_distance as frechet_distance
+from .measures import two_sample_test as two_sample_test
 from .training import ArchitectureError as ArchitectureError
 from .training import LossError as LossError
 from .training import MemoryLimitError as MemoryLimitError

@@ -15,7 +15,7 @@ from ..minibatches import minibatches
 from ..protocols import Source, State
 from .architectures import Architecture, Fast
 from .hierarchy import Hierarchy, Rows, joined
-from .training import Trainer, choose_device, torch_stream, use_threads
+from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
 _CHUNK = 2000
 
@@ -95,8 +95,7 @@ class HVAE:
         self._corruption, self._importance, self._learns = corruption, importance, learns
         use_threads(threads)
         self._device = choose_device(device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with initial_weights(seed):
             self._net = Hierarchy(image, dict(latents), label, architecture or Fast())
         self._net.to(self._device)
         self._trainer = Trainer(self._net, rate)

@@ -7,13 +7,15 @@ __all__ = [
     "Trainer",
     "as_arrays",
     "choose_device",
+    "initial_weights",
     "load_arrays",
     "torch_stream",
     "use_threads",
 ]
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, final
 
 import numpy as np
@@ -24,7 +26,7 @@ from ..protocols import State
 
 
 class LossError(RuntimeError):
-    """A loss was not finite. The model is as it was before the call that raised this.
+    """A loss, or a parameter after it, was not finite. The model is as it was before the call that raised this.
 
     Not `BatchError`: the rows were in order.
     """
@@ -83,6 +85,25 @@ def torch_stream(rng: np.random.Generator, device: torch.device) -> torch.Genera
     return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
 
 
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Within it, networks that are made on the CPU take their initial weights from the seed.
+
+    Layers of torch draw from its global generator and take no other. It is seeded for as long as the block lasts, then
+    put back, so that nobody else sees a change.
+
+    >>> with initial_weights(3):
+    ...     first = nn.Linear(2, 2)
+    >>> with initial_weights(3):
+    ...     second = nn.Linear(2, 2)
+    >>> bool((first.weight == second.weight).all())
+    True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device, which is not put back
+        yield
+
+
 def as_arrays(module: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
     """Parameters and buffers of a module as copies, name → array."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
@@ -139,7 +160,7 @@ class Trainer:
             The mean loss.
 
         Raises:
-            LossError: a loss was not finite; module and optimiser are as before the call.
+            LossError: a loss or a parameter was not finite; module and optimiser are as before the call.
             MemoryLimitError: the device ran out of memory; module and optimiser are as before the call.
         """
         before = copy.deepcopy((self.module.state_dict(), self._optimizer.state_dict()))
@@ -151,21 +172,23 @@ class Trainer:
                 loss.backward()  # type: ignore[no-untyped-call]
                 self._optimizer.step()
                 total += loss.detach()
-        except RuntimeError as error:
+            mean = float(total) / max(steps, 1)
+        except Exception as error:
             self._restore(before)
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
                 raise MemoryLimitError(
                     "memory ran out during a gradient step; reduce the minibatch (model batch), the widths of the "
                     "networks, or the number of players a machine"
                 ) from error
+            if not np.isfinite(float(total)):  # what follows from a loss that is not finite raises many things
+                raise self._lost(f"the loss became {float(total)}", steps) from error
             raise
-        mean = float(total) / max(steps, 1)
-        if not np.isfinite(mean):
+        # A gradient that is not finite spoils the weights of the last step, whose own loss was still in order.
+        spoilt = not all(bool(p.isfinite().all()) for p in self._parameters)
+        if spoilt or not np.isfinite(mean):
             self._restore(before)
-            raise LossError(
-                f"the loss became {mean} within {steps} steps after step {self.steps}; the model is as it was before "
-                "them; reduce the learning rate, or look at the rows it learns from"
-            )
+            what = f"the loss became {mean}" if not np.isfinite(mean) else "a parameter became infinite or NaN"
+            raise self._lost(what, steps)
         self.steps += steps
         return mean
 
@@ -187,6 +210,11 @@ class Trainer:
         Raises:
             ArchitectureError: the state is that of a module with other networks.
         """
+        if len(state["moments"]) != len(self._parameters):
+            raise ArchitectureError(
+                f"the state holds moments of {len(state['moments'])} parameters, expected {len(self._parameters)}; "
+                "make the model as it was saved"
+            )
         load_arrays(self.module, state["module"])
         self.steps = int(state["steps"])
         self._optimizer.state.clear()
@@ -197,6 +225,12 @@ class Trainer:
                     key: torch.as_tensor(np.array(value)).to("cpu" if key == "step" else parameter.device)
                     for key, value in moments.items()
                 }
+
+    def _lost(self, what: str, steps: int) -> LossError:
+        return LossError(
+            f"{what} within {steps} steps after step {self.steps}; the model is as it was before "
+            "them; reduce the learning rate, or look at the rows it learns from"
+        )
 
     def _restore(self, before: tuple[Any, Any]) -> None:
         self.module.load_state_dict(before[0])

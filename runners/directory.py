@@ -112,6 +112,17 @@ class RunDirectory:
                 "mixture": None if p.mixture is None else p.mixture.tolist(),
                 "predicted_mixture": None if p.predicted_mixture is None else p.predicted_mixture.tolist(),
                 "total_variation": p.total_variation,
+                "regret_estimate": None
+                if p.regret_estimate is None
+                else {"gain": p.regret_estimate.gain, "error": p.regret_estimate.error},
+                "accuracy": p.accuracy,
+                "quality": None
+                if p.quality is None
+                else {
+                    "frechet": dict(p.quality.frechet),
+                    "two_sample": p.quality.two_sample,
+                    "p_value": p.quality.p_value,
+                },
                 "rejected": dict(p.rejected),
                 "staleness": p.staleness,
             }

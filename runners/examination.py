@@ -121,6 +121,13 @@ class Examiner:
             return found
         return None if self._label is None else class_histogram(batch, self._label)
 
+    def classes(self, batch: Batch) -> NDArray[Any] | None:
+        """The class of each generated row, `[n]`: by the judge, else its label; None where nothing tells it."""
+        if self.references is not None:
+            found: NDArray[Any] = self.references.judge.classes(batch[self.references.image])
+            return found
+        return None if self._label is None else batch[self._label]
+
     def look(self, observed: Observation) -> Look:
         """What a close observation shows."""
         players = tuple(self.game.players)

@@ -92,6 +92,7 @@ class Outcome:
         states: the players' states, if asked for.
         diagnosis: the reasons for the outcome, and the ways of failing that were recognised.
         looks: what the close looks showed; nothing for a game of arrays.
+        examiner: what they were examined by.
     """
 
     runner: str
@@ -109,6 +110,7 @@ class Outcome:
     states: Mapping[Hashable, State]
     diagnosis: Diagnosis
     looks: Sequence[Look] = ()
+    examiner: Examiner | None = None
 
     def summary(self) -> dict[str, Any]:
         """The figures of the run, for JSON; null where one does not apply or is not finite."""
@@ -178,6 +180,7 @@ def conclude(
         states=last.states,
         diagnosis=diagnosis,
         looks=looks,
+        examiner=examiner,
     )
 
 

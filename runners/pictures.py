@@ -1,8 +1,8 @@
 """Pictures of a run: how it converged against the prediction, and what players generate before and after."""
 
-__all__ = ["draw_convergence", "draw_run", "draw_samples"]
+__all__ = ["draw_convergence", "draw_looks", "draw_run", "draw_samples"]
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..games import Batch, Space, class_histogram, label_of
+from ..agents import RegretEstimate
+from ..games import Batch, Space
+from .examination import Examiner, Look
 from .outcome import CAN_GENERATE, Outcome
 
-_PER_PLAYER = 10
+_PER_LINE = 10
+_FEW_LINES = 6
+_FEWEST_LOOKS = 2
 _MOST_PLAYERS = 20
 
 
@@ -21,10 +25,14 @@ def draw_run(outcome: Outcome, directory: Path) -> list[Path]:
     """Draws every picture that the run has material for, as PNG files.
 
     Returns:
-        The files written: `convergence.png` where the equilibrium is known, `samples.png` where players generate
-        images.
+        The files written: `convergence.png` where the equilibrium is known, `looks.png` where players were looked at
+        closely more than twice, `samples.png` where they generate images.
     """
-    figures = {"convergence": draw_convergence(outcome), "samples": draw_samples(outcome)}
+    figures = {
+        "convergence": draw_convergence(outcome),
+        "looks": draw_looks(outcome),
+        "samples": draw_samples(outcome),
+    }
     written = []
     for name, figure in figures.items():
         if figure is not None:
@@ -75,8 +83,44 @@ def draw_convergence(outcome: Outcome) -> Figure | None:
     return figure
 
 
+def draw_looks(outcome: Outcome) -> Figure | None:
+    """What close looks showed over moves per player; None where there were only the first and the last.
+
+    Panels, as far as there is material: total variation to the predicted mixture, estimated regret with its 95 %
+    interval, accuracy on test rows.
+    """
+    looks = outcome.looks
+    if len(looks) <= _FEWEST_LOOKS:
+        return None
+    series: dict[str, tuple[Callable[[Look], Sequence[Any]], str]] = {
+        "total variation to the predicted mixture": (lambda look: look.total_variations, "total variation"),
+        "what a clone gains by learning on": (lambda look: look.regrets, "nats (lower bound of the regret)"),
+        "accuracy on test rows": (lambda look: look.accuracies, "share of right answers"),
+    }
+    shown = {name: how for name, how in series.items() if any(v is not None for x in looks for v in how[0](x))}
+    if not shown:
+        return None
+    figure = Figure(figsize=(4.6 * len(shown), 3.6), layout="constrained")
+    for panel, (title, (read, unit)) in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown.items(), strict=True):
+        for k, player in list(enumerate(looks[0].players))[:_MOST_PLAYERS]:
+            points = [(look.time, value) for look in looks if (value := read(look)[k]) is not None]
+            if not points:
+                continue
+            times, values = zip(*points, strict=True)
+            if isinstance(values[0], RegretEstimate):
+                gains = [v.gain for v in values]
+                bars = [1.96 * v.error for v in values]
+                panel.errorbar(times, gains, yerr=bars, capsize=2, linewidth=1, label=f"player {player}")
+            else:
+                panel.plot(times, values, marker=".", label=f"player {player}")
+        panel.axhline(0, color="black", linewidth=0.6)
+        panel.set(xlabel="moves per player", ylabel=unit, title=title)
+        panel.legend(fontsize=8)
+    return figure
+
+
 def draw_samples(outcome: Outcome) -> Figure | None:
-    """What players generate before and after, a line per player, single draws ordered by class.
+    """What players generate before and after, as many of each class as fit, ordered by class.
 
     None if they generate no images.
     """
@@ -85,7 +129,8 @@ def draw_samples(outcome: Outcome) -> Figure | None:
     players = [player for player, name in images.items() if name == image][:_MOST_PLAYERS]
     if image is None:
         return None
-    figure = Figure(figsize=(10.5, 0.55 + 0.52 * len(players)), layout="constrained")
+    lines = max(1, _FEW_LINES // len(players))
+    figure = Figure(figsize=(10.5, 0.55 + 0.52 * len(players) * lines), layout="constrained")
     for panel, title, batches in zip(
         figure.subplots(1, 2),
         ("before: from their own data alone", "after listening to synthetic data"),
@@ -93,7 +138,7 @@ def draw_samples(outcome: Outcome) -> Figure | None:
         strict=True,
     ):
         shape = next(v.shape for v in _space_of(outcome.after[players[0]]) if v.name == image)
-        rows = [_strip(batches, player, image, shape[0]) for player in players]
+        rows = [_sheet(batches.get(player), image, shape[0], lines, outcome.examiner) for player in players]
         width = max(row.shape[1] for row in rows)
         sheet = np.concatenate(
             [np.pad(row, ((0, 2), (0, width - row.shape[1])), constant_values=np.nan) for row in rows]
@@ -119,25 +164,27 @@ def _space_of(batch: Batch | None) -> Space | tuple[()]:
     return () if batch is None else batch.space
 
 
-def _strip(batches: Mapping[Any, Batch | None], player: Any, image: str, height: int) -> NDArray[np.float64]:
-    """Ten draws side by side: of each class that it can generate as evenly as ten allow, or the first ten."""
-    batch = batches.get(player)
+def _sheet(batch: Batch | None, image: str, height: int, lines: int, examiner: Examiner | None) -> NDArray[np.float64]:
+    """`lines` rows of ten draws: of each class that it can generate as evenly as they allow, or the first ones."""
     if not batch:
-        return np.full((height, 1), np.nan)
-    chosen = _even_choice(batch)
+        return np.full((height * lines, 1), np.nan)
+    chosen = _even_choice(batch, lines * _PER_LINE, None if examiner is None else examiner.classes(batch))
     tiles = [np.pad(batch[image][k].astype(float), ((0, 0), (0, 2)), constant_values=np.nan) for k in chosen]
-    return np.concatenate(tiles, axis=1)
+    blank = np.full_like(tiles[0], np.nan)
+    tiles += [blank] * (-len(tiles) % lines)
+    # down first, so that draws of one class stand below each other
+    found: NDArray[np.float64] = np.concatenate([np.concatenate(tiles[k::lines], axis=1) for k in range(lines)])
+    return found
 
 
-def _even_choice(batch: Batch) -> list[int]:
-    label = label_of(batch.space)
-    if label is None:
-        return list(range(min(_PER_PLAYER, len(batch))))
-    shares = class_histogram(batch, label)
-    rows = [np.flatnonzero(batch[label] == c) for c in np.flatnonzero(shares >= CAN_GENERATE)]
+def _even_choice(batch: Batch, count: int, classes: NDArray[Any] | None) -> list[int]:
+    if classes is None:
+        return list(range(min(count, len(batch))))
+    shares = np.bincount(classes) / len(batch)
+    rows = [np.flatnonzero(classes == c) for c in np.flatnonzero(shares >= CAN_GENERATE)]
     chosen: list[int] = []
     turn = 0
-    while len(chosen) < min(_PER_PLAYER, sum(map(len, rows))):
-        chosen += [int(r[turn]) for r in rows if turn < len(r)][: _PER_PLAYER - len(chosen)]
+    while len(chosen) < min(count, sum(map(len, rows))):
+        chosen += [int(r[turn]) for r in rows if turn < len(r)][: count - len(chosen)]
         turn += 1
-    return sorted(chosen, key=lambda k: (int(batch[label][k]), k))
+    return sorted(chosen, key=lambda k: (int(classes[k]), k))

@@ -2,7 +2,7 @@
 
 __all__ = ["NARROWEST", "player_table", "run_panel", "topology_table"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,14 +21,16 @@ _CLASSES_SHOWN = 12
 
 
 def player_table(outcome: Outcome) -> Table:
-    """One line per player: regret, error against the floor, and the measured against the predicted mixture."""
-    classes = _classes(outcome.players)
+    """One line per player, with the columns that apply.
+
+    Regret and error against the floor, or the estimates of black boxes; the measured against the predicted mixture.
+    """
+    first, classes = outcome.players[0], _classes(outcome.players)
+    columns = _columns(outcome.players[:_SHOWN] if len(outcome.players) > _SHOWN else list(outcome.players))
     table = Table(box=None, header_style="bold underline", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("player", no_wrap=True)
-    table.add_column("regret", justify="right", no_wrap=True)
-    table.add_column("err÷floor", justify="right", no_wrap=True)
-    if outcome.players[0].held_out is not None:
-        table.add_column("held-out", justify="right", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
     if classes:
         table.add_column("owns", no_wrap=True)
         table.add_column("generates", no_wrap=True)
@@ -36,13 +38,17 @@ def player_table(outcome: Outcome) -> Table:
         for c in classes:
             table.add_column(f"{c}", justify="right", no_wrap=True)
     for player in outcome.players[:_SHOWN]:
-        table.add_row(*_cells(player, classes, held_out=outcome.players[0].held_out is not None))
+        table.add_row(
+            str(player.player), *(read(player) for read in columns.values()), *_mixture_cells(player, classes)
+        )
     if len(outcome.players) > _SHOWN:
         table.caption = f"{len(outcome.players) - _SHOWN} more players in players.json"
-    elif classes:
+    elif classes or first.regret_estimate is not None:
         table.caption = (
-            "regret in nats; err÷floor: RMS error over the last quarter against the predicted noise floor;\n"
-            "TV: total variation; 0, 1, …: share of each class in per cent, measured·predicted (its row of B)"
+            "regret in nats (gap ≥: what a clone gained by learning on, a lower bound, ± its standard error); err÷floor:\n"
+            "RMS error over the last quarter against the predicted noise floor; FD: Fréchet distance to real rows of own, "
+            "other\nand all classes; TV: total variation; 0, 1, …: share of each class in per cent, measured·predicted "
+            "(its row of B)"
         )
     return table
 
@@ -106,16 +112,41 @@ def _classes(players: Sequence[PlayerOutcome]) -> list[int]:
     return list(range(len(mixture)))
 
 
-def _cells(player: PlayerOutcome, classes: list[int], *, held_out: bool) -> list[str]:
-    ratio = player.error / player.floor if player.error is not None and player.floor else None
-    cells = [str(player.player), _number(player.regret), _number(ratio)]
-    if held_out:
-        cells.append(_number(player.held_out))
-    if classes:
-        cells += [_ranges(player.own_classes), _ranges(player.generates), _number(player.total_variation)]
-        measured, predicted = (_percent(m, len(classes)) for m in (player.mixture, player.predicted_mixture))
-        cells += [f"{m}·{p}" for m, p in zip(measured, predicted, strict=True)]
-    return cells
+def _columns(players: Sequence[PlayerOutcome]) -> dict[str, Callable[[PlayerOutcome], str]]:
+    """The figures that at least one player has; regret and error also where nothing at all is known."""
+    closed = any(p.regret is not None or p.error is not None for p in players)
+    black = any(p.accuracy is not None or p.regret_estimate is not None or p.quality is not None for p in players)
+    found: dict[str, Callable[[PlayerOutcome], str]] = {}
+    if closed or not black:
+        found["regret"] = lambda p: _number(p.regret)
+        found["err÷floor"] = lambda p: _number(p.error / p.floor if p.error is not None and p.floor else None)
+    if any(p.regret_estimate is not None for p in players):
+        found["gap ≥"] = _estimate
+    if any(p.held_out is not None for p in players):
+        found["held-out"] = lambda p: _number(p.held_out)
+    if any(p.accuracy is not None for p in players):
+        found["accuracy"] = lambda p: _number(p.accuracy)
+    if any(p.quality is not None for p in players):
+        found["FD own/other/all"] = _distances
+    return found
+
+
+def _estimate(player: PlayerOutcome) -> str:
+    found = player.regret_estimate
+    return "–" if found is None else f"{found.gain:.2g}±{found.error:.1g}"
+
+
+def _distances(player: PlayerOutcome) -> str:
+    known = {} if player.quality is None else player.quality.frechet
+    return "/".join(_number(known.get(name)) for name in ("own", "other", "all"))
+
+
+def _mixture_cells(player: PlayerOutcome, classes: list[int]) -> list[str]:
+    if not classes:
+        return []
+    measured, predicted = (_percent(m, len(classes)) for m in (player.mixture, player.predicted_mixture))
+    shares = [f"{m}·{p}" for m, p in zip(measured, predicted, strict=True)]
+    return [_ranges(player.own_classes), _ranges(player.generates), _number(player.total_variation), *shares]
 
 
 def _percent(mixture: Any, classes: int) -> list[str]:

@@ -35,6 +35,9 @@ SUMMARY = {
     "equilibrium_error": {"max": None, "rms": None},
     "predicted": {"spectral_radius": None, "rate": None, "noise_floor_rms": None},
     "measured": {"rate": None},
+    "total_variation": {"max": None, "mean": None},
+    "accuracy": {"max": None, "mean": None},
+    "nash_gap_estimate": {"max": None, "error": None, "mean": None},
 }
 
 

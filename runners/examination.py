@@ -166,7 +166,9 @@ class Examiner:
         frechet = {name: distance(known.features[rows], made) for name, rows in parts.items() if rows.any()}
         like = self._like_predicted(player, len(made), rng)
         found = None if like is None else two_sample_test(known.features[like], made, rng)
-        return Quality(frechet, found and found.accuracy, found and found.p_value)
+        if found is None:
+            return Quality(frechet, None, None)
+        return Quality(frechet, found.accuracy, found.p_value)
 
     def _like_predicted(self, player: Hashable, n: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
         """Positions of n real rows, drawn without repetition, with the predicted class shares."""

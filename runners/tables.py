@@ -18,6 +18,13 @@ NARROWEST = 118
 
 _SHOWN = 40
 _CLASSES_SHOWN = 12
+_MEANINGS = {
+    "regret": "regret in nats",
+    "err÷floor": "err÷floor: RMS error over the last quarter against the predicted noise floor",
+    "gap ≥": "gap ≥: what a clone gained by learning on, in nats: a lower bound of the regret, ± standard error",
+    "FD own/other/all": "FD: Fréchet distance to real rows of own, other and all classes, in the judge's features",
+}
+_MIXTURE_MEANING = "TV: total variation; 0, 1, …: share of each class in per cent, measured·predicted (its row of B)"
 
 
 def player_table(outcome: Outcome) -> Table:
@@ -25,7 +32,7 @@ def player_table(outcome: Outcome) -> Table:
 
     Regret and error against the floor, or the estimates of black boxes; the measured against the predicted mixture.
     """
-    first, classes = outcome.players[0], _classes(outcome.players)
+    classes = _classes(outcome.players)
     columns = _columns(outcome.players[:_SHOWN] if len(outcome.players) > _SHOWN else list(outcome.players))
     table = Table(box=None, header_style="bold underline", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("player", no_wrap=True)
@@ -38,18 +45,13 @@ def player_table(outcome: Outcome) -> Table:
         for c in classes:
             table.add_column(f"{c}", justify="right", no_wrap=True)
     for player in outcome.players[:_SHOWN]:
-        table.add_row(
-            str(player.player), *(read(player) for read in columns.values()), *_mixture_cells(player, classes)
-        )
+        figures = [read(player) for read in columns.values()]
+        table.add_row(str(player.player), *figures, *_mixture_cells(player, classes))
     if len(outcome.players) > _SHOWN:
         table.caption = f"{len(outcome.players) - _SHOWN} more players in players.json"
-    elif classes or first.regret_estimate is not None:
-        table.caption = (
-            "regret in nats (gap ≥: what a clone gained by learning on, a lower bound, ± its standard error); err÷floor:\n"
-            "RMS error over the last quarter against the predicted noise floor; FD: Fréchet distance to real rows of own, "
-            "other\nand all classes; TV: total variation; 0, 1, …: share of each class in per cent, measured·predicted "
-            "(its row of B)"
-        )
+    else:
+        meant = [_MEANINGS[name] for name in columns if name in _MEANINGS] if classes or len(columns) > 2 else []
+        table.caption = ";\n".join(meant + ([_MIXTURE_MEANING] if classes else [])) or None
     return table
 
 

@@ -3,7 +3,7 @@
 __all__ = ["Hierarchy", "Rows", "joined"]
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias, cast
 
 import torch
@@ -53,13 +53,13 @@ class Hierarchy(nn.Module):
         self.labels = architecture.classifier(self.classes, shape) if self.classes else None
         self.log_sigma = None if self._binary else nn.Parameter(torch.tensor(math.log(0.3)))
 
-    def generate(self, n: int, stream: torch.Generator) -> Rows:
-        """n rows, from the top down."""
-        return self._fill_down({}, n, stream)[0]
+    def generate(self, n: int, stream: torch.Generator, chunk: int) -> Rows:
+        """n rows, from the top down, `chunk` at a time."""
+        return joined([self._fill_down({}, min(chunk, n - at), stream)[0] for at in range(0, n, chunk)])
 
-    def complete(self, rows: Rows, stream: torch.Generator) -> Rows:
+    def complete(self, rows: Rows, stream: torch.Generator, chunk: int) -> Rows:
         """The rows with what they lack: drawn by the encoder where there is an image, else by the decoder."""
-        return self._complete(rows, stream)[0]
+        return joined([self._complete(part, stream)[0] for part in _cut(rows, chunk)])
 
     def log_weight(self, rows: Rows, stream: torch.Generator) -> Tensor:
         """log p(all) − log of the density with which what was missing was drawn: `[n]`."""
@@ -76,26 +76,27 @@ class Hierarchy(nn.Module):
             found = found + _log_bits(self.down[name](self._above(rows, name)), rows[name])
         return found + self._log_pixels(self.pixels(self._above(rows, self._image)), rows[self._image])
 
-    def decoder_loss(self, groups: Sequence[Rows]) -> Tensor:
-        """−mean log p(c, z, x) over whole rows."""
-        return -self.log_joint(joined(groups)).mean()
+    def decoder_losses(self, groups: Sequence[Rows], chunk: int) -> Iterator[Tensor]:
+        """−mean log p(c, z, x) over whole rows, as parts over `chunk` rows each that sum to it."""
+        rows = joined(groups)
+        for part in _cut(rows, chunk):
+            yield -self.log_joint(part).sum() / _length(rows)
 
-    def encoder_loss(self, groups: Sequence[Rows], *, only_label: bool = False) -> Tensor:
+    def encoder_losses(self, groups: Sequence[Rows], chunk: int, *, only_label: bool = False) -> Iterator[Tensor]:
         """−Σ over the encoder's factors of mean log q, each over the rows that hold its target and what it is given.
 
-        Rows that lack any of these do not teach this factor: they would have to be drawn by the encoder first.
+        Rows that lack any of these do not teach this factor: they would have to be drawn by the encoder first. The loss
+        comes as parts over `chunk` rows each that sum to it.
         """
-        found = torch.zeros((), device=next(self.parameters()).device)
-        if self.labels is not None and self._label is not None:
-            taught = _holding(groups, [self._label, self._image])
-            if taught is not None:
-                logits = self.labels(self._nothing(taught), taught[self._image])
-                found = found + functional.cross_entropy(logits, taught[self._label])
+        label = self._label
+        if label is not None and (taught := _holding(groups, [label, self._image])) is not None:
+            for part in _cut(taught, chunk):
+                found = functional.cross_entropy(self.class_logits(part), part[label], reduction="sum")
+                yield found / _length(taught)
         for name in [] if only_label else self.latents:
             taught = _holding(groups, [name, *self._needs(name)])
-            if taught is not None:
-                found = found - _log_bits(self._encode(name, taught), taught[name]).mean()
-        return found
+            for part in [] if taught is None else _cut(taught, chunk):
+                yield -_log_bits(self._encode(name, part), part[name]).sum() / _length(taught or {})
 
     def class_logits(self, rows: Rows) -> Tensor:
         """Logits of q(c | x): `[n, classes]`."""
@@ -112,7 +113,7 @@ class Hierarchy(nn.Module):
 
     def _complete(self, rows: Rows, stream: torch.Generator) -> tuple[Rows, Tensor]:
         if self._image not in rows:
-            return self._fill_down(rows, len(next(iter(rows.values()))), stream)
+            return self._fill_down(rows, _length(rows), stream)
         whole = dict(rows)
         drawn = torch.zeros(len(rows[self._image]), device=rows[self._image].device)
         if self._label is not None and self._label not in whole:
@@ -187,6 +188,16 @@ def joined(groups: Sequence[Rows]) -> Rows:
     if len(groups) == 1:
         return groups[0]
     return {name: torch.cat([rows[name] for rows in groups]) for name in groups[0]}
+
+
+def _length(rows: Rows) -> int:
+    return len(next(iter(rows.values())))
+
+
+def _cut(rows: Rows, chunk: int) -> Iterator[Rows]:
+    """The rows in parts of `chunk`."""
+    for at in range(0, _length(rows), chunk):
+        yield {name: values[at : at + chunk] for name, values in rows.items()}
 
 
 def _holding(groups: Sequence[Rows], names: Sequence[str]) -> Rows | None:

@@ -2,7 +2,7 @@
 
 __all__ = ["HVAE"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, final
 
 import numpy as np
@@ -46,6 +46,8 @@ class HVAE:
         corruption: of real rows, each time they are used: the probability with which a binary pixel flips, or the
             standard deviation of what is added to a real one.
         importance: draws of the latents in `log_density`.
+        chunk: rows that go through the networks at a time; a minibatch is cut into such parts, whose gradients are
+            added, so that on a CPU the activations of a stack of convolutions stay in the cache.
         seed: of the weights before learning.
         device: `auto`, `cpu` or `cuda`.
         threads: threads of one operation on the CPU.
@@ -76,6 +78,7 @@ class HVAE:
         decay: float | None = None,
         corruption: float = 0.0,
         importance: int = 32,
+        chunk: int = 125,
         seed: int = 0,
         device: str = "auto",
         threads: int = 1,
@@ -83,7 +86,7 @@ class HVAE:
         _require(image, latents, label)
         if learns == "classifier" and label is None:
             raise SpaceError("a model that learns its classifier alone needs a label")
-        for name, value in {"batch": batch, "steps": steps, "importance": importance}.items():
+        for name, value in {"batch": batch, "steps": steps, "importance": importance, "chunk": chunk}.items():
             if value < 1:
                 raise ValueError(f"{name} is {value}, expected at least 1")
         if not 0 <= corruption < (0.5 if image.kind == "binary" else np.inf):
@@ -92,7 +95,7 @@ class HVAE:
         self._space = Space(tuple(([label] if label is not None else []) + hidden + [image]))
         self._image, self._label = image.name, None if label is None else label.name
         self._batch, self._steps, self._rate, self._decay = batch, steps, rate, decay
-        self._corruption, self._importance, self._learns = corruption, importance, learns
+        self._corruption, self._importance, self._learns, self._chunk = corruption, importance, learns, chunk
         use_threads(threads)
         self._device = choose_device(device)
         with initial_weights(seed):
@@ -114,26 +117,28 @@ class HVAE:
         """Takes gradient steps on minibatches from the sources, which may lack variables.
 
         Raises:
+            SpaceError: the classifier alone learns, and no row has a label.
             LossError: a loss was not finite; the model is as before.
             MemoryLimitError: memory ran out; the model is as before.
         """
+        if self._learns == "classifier" and not any(self._label in s.batch.space for s in sources):
+            raise SpaceError(f"only the classifier learns, but no source holds the label {self._label!r}")
         stream = torch_stream(rng, self._device)
         picks = list(minibatches(sources, self._batch, self._steps, rng))
         done = self._trainer.steps
 
-        def loss(k: int) -> Tensor:
+        def losses(k: int) -> Iterator[Tensor]:
             if self._decay is not None:
                 self._trainer.set_rate(self._rate / (1 + (done + k) / self._decay))
-            return self._loss(self._groups(sources, picks[k], stream), stream)
+            return self._losses(self._groups(sources, picks[k], stream), stream)
 
-        self._trainer.take(loss, self._steps)
+        self._trainer.take(losses, self._steps)
 
     def generate(self, n: int, rng: np.random.Generator) -> Batch:
         """n rows: a class, latents and an image each, from the top down."""
         stream = torch_stream(rng, self._device)
         with torch.inference_mode():
-            parts = [self._net.generate(min(_CHUNK, n - at), stream) for at in range(0, n, _CHUNK)]
-        return self._batches(parts)
+            return self._batches([self._net.generate(n, stream, self._chunk)] if n else [])
 
     def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """The rows with what they lack drawn by the model itself.
@@ -143,8 +148,7 @@ class HVAE:
         """
         stream = torch_stream(rng, self._device)
         with torch.inference_mode():
-            parts = [self._net.complete(rows, stream) for rows in self._chunks(batch)]
-        return self._batches(parts)
+            return self._batches([self._net.complete(rows, stream, self._chunk) for rows in self._chunks(batch)])
 
     def log_density(self, batch: Batch) -> NDArray[np.float64]:
         """An estimate of log p of what the rows hold, in nats: `[n]`.
@@ -191,15 +195,17 @@ class HVAE:
         """
         self._trainer.load(state)
 
-    def _loss(self, groups: list[Rows], stream: torch.Generator) -> Tensor:
-        net = self._net
+    def _losses(self, groups: list[Rows], stream: torch.Generator) -> Iterator[Tensor]:
+        net, chunk = self._net, self._chunk
         if self._learns == "classifier":
-            return net.encoder_loss(groups, only_label=True)
+            yield from net.encoder_losses(groups, chunk, only_label=True)
+            return
         with torch.no_grad():
-            completed = [net.complete(rows, stream) for rows in groups]
+            completed = [net.complete(rows, stream, chunk) for rows in groups]
             given = sum(len(next(iter(rows.values()))) for rows in groups if net.holds_latents(rows))
-            dreamt = net.generate(max(self._batch - given, 1), stream)
-        return net.decoder_loss(completed) + net.encoder_loss([dreamt, *groups])
+            dreamt = net.generate(max(self._batch - given, 1), stream, chunk)
+        yield from net.decoder_losses(completed, chunk)
+        yield from net.encoder_losses([dreamt, *groups], chunk)
 
     def _groups(
         self, sources: Sequence[Source], picks: Sequence[NDArray[np.int64]], stream: torch.Generator

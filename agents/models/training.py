@@ -153,8 +153,10 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
 
-    def take(self, losses: Callable[[int], Tensor], steps: int) -> float:
+    def take(self, losses: Callable[[int], Tensor | Iterator[Tensor]], steps: int) -> float:
         """Takes gradient steps on `losses(k)`, k = 0 … steps − 1.
+
+        A loss may come in parts that sum to it. Each part's graph is let go before the next one is made.
 
         Returns:
             The mean loss.
@@ -167,11 +169,12 @@ class Trainer:
         total = torch.zeros((), device=self._parameters[0].device)
         try:
             for k in range(steps):
-                loss = losses(k)
                 self._optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                found = losses(k)
+                for loss in [found] if isinstance(found, Tensor) else found:
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    total += loss.detach()
                 self._optimizer.step()
-                total += loss.detach()
             mean = float(total) / max(steps, 1)
         except Exception as error:
             self._restore(before)

@@ -178,15 +178,16 @@ def test_the_classifier_learns_from_labels_that_were_given() -> None:
     assert changed == {"labels"}
 
 
-def test_a_classifier_does_not_learn_from_labels_it_drew_itself() -> None:
-    """Without labels, and with a decoder that does not look at the class, nothing tells the classes apart."""
+def test_no_factor_learns_from_a_value_that_it_has_drawn_itself() -> None:
+    """Of unlabelled images the classifier has nothing to learn but what the decoder generates."""
     unlabelled = Space((IMAGE,)).batch({"x": np.random.default_rng(0).integers(0, 2, (50, 8, 8))})
-    model = small(label=LABEL, learns="classifier")
-    before = model.state()["module"]
-    with pytest.raises(RuntimeError, match="does not require grad"):
-        model.learn([Source(unlabelled, 1.0, own=True)], np.random.default_rng(0))
-    after = model.state()["module"]
-    assert all((before[name] == after[name]).all() for name in before)
+    alone = small(label=LABEL, learns="classifier")
+    with pytest.raises(SpaceError, match="no source holds the label 'c'"):
+        teach(alone, unlabelled, 1)
+    net, stream = small(label=LABEL)._net, torch.Generator()
+    rows = {"x": torch.from_numpy(unlabelled["x"]).float()}
+    assert list(net.encoder_losses([rows], 125)) == []
+    assert len(list(net.encoder_losses([rows, net.generate(5, stream, 125)], 125))) == 3
 
 
 def test_latents_that_travel_teach_the_encoder() -> None:

@@ -1,0 +1,106 @@
+"""Plays an experiment over settings and seeds, one process a core, and prints mean ± standard error as a table.
+
+python benchmarks/sweep.py mnist-split --vary alpha.self_weight=0.3,0.5 --seeds 0,1,2 --out runs/split
+python benchmarks/sweep.py fashion --vary method=cooperative,symmetric --vary images=10,50 --seeds 0,1,2 --show accuracy
+
+Runs that are in --out already are not played again, so that a sweep that was stopped goes on.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FIGURES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "TV": lambda p: p["total_variation"],
+    "classes": lambda p: len(p["generates"]),
+    "FD own": lambda p: (p["quality"] or {}).get("frechet", {}).get("own"),
+    "FD other": lambda p: (p["quality"] or {}).get("frechet", {}).get("other"),
+    "FD all": lambda p: (p["quality"] or {}).get("frechet", {}).get("all"),
+    "two-sample": lambda p: (p["quality"] or {}).get("two_sample"),
+    "held-out": lambda p: p["held_out"],
+    "gap": lambda p: (p["regret_estimate"] or {}).get("gain"),
+    "accuracy": lambda p: p["accuracy"],
+}
+"""Figures of one player, from players.json."""
+
+
+def main() -> None:
+    """Plays what is missing, then prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment")
+    parser.add_argument("--vary", action="append", default=[], metavar="KEY=A,B,…")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--show", default="TV,classes,FD own,FD other,FD all,held-out,gap,accuracy")
+    parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    given = parser.parse_args()
+    axes = [(key, values.split(",")) for key, _, values in (v.partition("=") for v in given.vary)]
+    points = [list(zip([k for k, _ in axes], p, strict=True)) for p in itertools.product(*(v for _, v in axes))]
+    seeds = given.seeds.split(",")
+    jobs = [(point, seed) for point in points for seed in seeds]
+    with ThreadPoolExecutor(given.processes) as pool:
+        ended = list(pool.map(lambda job: play(given, *job), jobs))
+    found = dict(zip(((str(p), s) for p, s in jobs), ended, strict=True))
+    show = given.show.split(",")
+    names = sorted({p["player"] for run in ended if run for p in run["players"]})
+    print("| " + " | ".join([*(k for k, _ in axes), "figure", *names, "mean", "outcomes", "s"]) + " |")
+    print("|" + "---|" * (len(axes) + len(names) + 4))
+    for point in points:
+        runs = [run for seed in seeds if (run := found[str(point), seed])]
+        for figure in show:
+            table(point, figure, runs, names)
+
+
+def directory(given: argparse.Namespace, point: Sequence[tuple[str, str]], seed: str) -> Path:
+    """Where a run goes."""
+    return given.out / "-".join([given.experiment, *(f"{key.split('.')[-1]}={value}" for key, value in point), seed])
+
+
+def play(given: argparse.Namespace, point: Sequence[tuple[str, str]], seed: str) -> dict[str, Any] | None:
+    """One run, read back; None if it failed."""
+    place = directory(given, point, seed)
+    if not (place / "players.json").is_file():
+        settings = [f"{key}={value}" for key, value in point] + given.settings
+        command = [sys.executable, "-m", "nashgossip.runners", "run", given.experiment, "--seed", seed]
+        command += ["--out", str(place), "--json", *(part for s in settings for part in ("--set", s))]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        if done.returncode:
+            print(f"{place}: {done.stderr[-600:]}", file=sys.stderr)
+            return None
+        print(f"{place}: done", file=sys.stderr, flush=True)
+    summary = json.loads((place / "summary.json").read_text())
+    return {"summary": summary, "players": json.loads((place / "players.json").read_text())}
+
+
+def table(point: Sequence[tuple[str, str]], figure: str, runs: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """One row: the figure of each player, and of their mean, over the seeds."""
+    values = [[FIGURES[figure](p) for p in run["players"]] for run in runs]
+    if not values or all(v is None for row in values for v in row):
+        return
+    array = np.array([[np.nan if v is None else v for v in row] for row in values], float)
+    columns = [shown(array[:, k]) if k < array.shape[1] else "–" for k in range(len(names))]
+    outcomes = ", ".join(sorted({run["summary"]["outcome"] for run in runs}))
+    seconds = np.mean([run["summary"]["seconds"] for run in runs])
+    cells = [*(value for _, value in point), figure, *columns, shown(array.mean(axis=1)), outcomes, f"{seconds:.0f}"]
+    print("| " + " | ".join(cells) + " |")
+
+
+def shown(values: np.ndarray[Any, Any]) -> str:
+    """Mean ± standard error of the mean."""
+    if len(values) < 2:
+        return f"{values.mean():.4g}"
+    return f"{values.mean():.4g} ± {values.std(ddof=1) / np.sqrt(len(values)):.2g}"
+
+
+if __name__ == "__main__":
+    main()

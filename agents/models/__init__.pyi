@@ -1,3 +1,4 @@
+from .flow import FlowModel as FlowModel
 from .judge import Judge as Judge
 from .judge import JudgeError as JudgeError
 from .measures import TwoSample as TwoSample

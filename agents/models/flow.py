@@ -102,16 +102,18 @@ class FlowModel:
 
         Raises:
             LossError: a loss was not finite; the model is as it was.
+            SpaceError: a source lacks a variable of the space.
             MemoryLimitError: the device ran out of memory; the model is as it was.
         """
         use_threads(self._threads)
         rows = [to_matrix(self._space, source.batch) for source in sources]
-        if not self._network.is_scaled:
-            self._network.scale_by(*_moments(rows, [s.weight for s in sources]))
+        scaled = self._network.is_scaled
         tables = [torch.as_tensor(r, dtype=torch.float32, device=self._device) for r in rows]
         plan = minibatches(sources, self._batch, self._steps, rng)
 
-        def loss(_: int) -> Tensor:
+        def loss(k: int) -> Tensor:
+            if k == 0 and not scaled:  # within the guarded steps: should they fail, this is taken back as well
+                self._network.scale_by(*_moments(rows, [s.weight for s in sources]))
             chosen = zip(tables, next(plan), strict=True)
             mini = torch.cat([t[torch.as_tensor(positions, device=self._device)] for t, positions in chosen])
             return -self._network.log_density(mini).mean()

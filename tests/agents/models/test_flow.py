@@ -21,7 +21,7 @@ MIXED = Space((Variable("x", "real", (2, 2)), Variable("y", "real")))
 
 
 def small(space: Space = PLANE, **options: Any) -> FlowModel:
-    return FlowModel(space, **{"transforms": 2, "hidden": (16,), "steps": 6, "rate": 0.02, **options})
+    return FlowModel(space, **{"transforms": 2, "hidden": (16,), "steps": 4, "rate": 0.05, **options})
 
 
 def two_heaps(n: int, seed: int) -> np.ndarray:
@@ -45,7 +45,7 @@ def plane(rows: np.ndarray) -> Batch:
 
 @pytest.fixture(scope="module")
 def taught() -> FlowModel:
-    model = FlowModel(PLANE, transforms=3, hidden=(32, 32), steps=400, batch=200, rate=5e-3)
+    model = FlowModel(PLANE, transforms=3, hidden=(32, 32), bins=4, steps=250, batch=200, rate=5e-3)
     model.learn([Source(plane(two_heaps(4000, 0)), 1.0)], np.random.default_rng(1))
     return model
 
@@ -215,6 +215,16 @@ def test_a_loss_that_is_not_finite_leaves_the_model_as_it_was() -> None:
         model.learn([Source(plane(two_heaps(100, 0)), 1.0)], np.random.default_rng(0))
     assert repr(model.state()) == before
     assert model.generate(20, np.random.default_rng(0)) == made
+
+
+def test_a_first_call_that_fails_is_as_if_it_had_not_been() -> None:
+    model = small(rate=1e30)
+    before = repr(model.state())
+    with pytest.raises(LossError, match="within 4 steps after step 0; the model is as it was before them"):
+        model.learn([Source(plane(two_heaps(100, 0)), 1.0)], np.random.default_rng(0))
+    assert repr(model.state()) == before
+    with pytest.raises(ValueError, match="this flow has not learned yet"):
+        model.generate(1, np.random.default_rng(0))
 
 
 def _taught_state() -> Any:

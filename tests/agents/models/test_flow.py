@@ -1,5 +1,6 @@
 """A flow as a player: it keeps to the protocol, its density is one, and its rows are drawn from that density."""
 
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -13,6 +14,7 @@ from nashgossip.agents import ConformanceError, HasLogDensity, Source, check_mod
 from nashgossip.agents.models import ArchitectureError, FlowModel, LossError
 from nashgossip.games import Batch, Game, PlayerSpec, Space, SpaceError, Variable
 from nashgossip.runners import play
+from nashgossip.runners.checkpoint import load_tree, save_tree
 from nashgossip.topology import attach_alpha
 
 LINE = Space((Variable("x", "real"),))
@@ -237,6 +239,17 @@ def _taught_state() -> Any:
 def test_a_state_of_other_networks_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ArchitectureError, match="the state is that of another architecture"):
         small(**options).load(_taught_state())
+
+
+def test_a_flow_goes_on_exactly_from_a_checkpoint(tmp_path: Path) -> None:
+    model, other = small(), small(seed=5)
+    model.load(_taught_state())
+    other.load(load_tree(save_tree(model.state(), tmp_path, 1)))
+    rows = plane(two_heaps(50, 3))
+    for each in (model, other):
+        each.learn([Source(rows, 1.0)], np.random.default_rng(4))
+    assert model.log_density(rows).tobytes() == other.log_density(rows).tobytes()
+    assert model.generate(9, np.random.default_rng(0)) == other.generate(9, np.random.default_rng(0))
 
 
 # --- in a game -----------------------------------------------------------------------------------------------

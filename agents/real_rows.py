@@ -2,10 +2,12 @@
 
 __all__ = ["from_matrix", "require_real", "to_matrix"]
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ..games import Batch, Space, SpaceError
+from ..games import Batch, Space, SpaceError, Variable
 
 
 def require_real(space: Space, model: str) -> None:
@@ -32,12 +34,20 @@ def require_real(space: Space, model: str) -> None:
 def to_matrix(space: Space, batch: Batch) -> NDArray[np.float64]:
     """The values of each row, flattened and joined in the order of `space`: `[n, d]`.
 
-    >>> from nashgossip.games import Variable
+    Raises:
+        SpaceError: the batch lacks a variable, which a model of vectors cannot complete.
+
     >>> space = Space((Variable("x", "real", (2,)), Variable("y", "real")))
     >>> to_matrix(space, space.batch({"x": [[1, 2]], "y": [3]}))
     array([[1., 2., 3.]])
     """
-    return np.concatenate([batch[v.name].reshape(len(batch), -1) for v in space], axis=1)
+    missing = [name for name in space.names if name not in batch.space]
+    if missing:
+        raise SpaceError(
+            f"rows came without {', '.join(missing)}, which this model cannot complete; "
+            "let the sender publish it, or take a model that completes missing variables"
+        )
+    return np.concatenate([batch[v.name].reshape(len(batch), _width(v)) for v in space], axis=1)
 
 
 def from_matrix(space: Space, matrix: NDArray[np.float64]) -> Batch:
@@ -46,6 +56,9 @@ def from_matrix(space: Space, matrix: NDArray[np.float64]) -> Batch:
     Raises:
         BatchError: a value that is not finite.
     """
-    widths = [int(np.prod(v.shape, dtype=int)) for v in space]
-    parts = np.split(matrix, np.cumsum(widths)[:-1], axis=1)
-    return space.batch({v.name: part.reshape(-1, *v.shape) for v, part in zip(space, parts, strict=True)})
+    parts = np.split(matrix, np.cumsum([_width(v) for v in space])[:-1], axis=1)
+    return space.batch({v.name: part.reshape(len(matrix), *v.shape) for v, part in zip(space, parts, strict=True)})
+
+
+def _width(variable: Variable) -> int:
+    return math.prod(variable.shape)

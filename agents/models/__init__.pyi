@@ -3,6 +3,7 @@ from .architectures import Architecture as Architecture
 from .architectures import Fast as Fast
 from .architectures import PaperDigits as PaperDigits
 from .architectures import PaperFashion as PaperFashion
+from .flow import FlowModel as FlowModel
 from .hvae import HVAE as HVAE
 from .judge import Judge as Judge
 from .judge import JudgeError as JudgeError

@@ -3,8 +3,9 @@
 __all__ = ["Judge", "JudgeError"]
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -40,7 +41,8 @@ class Judge:
     """A convolutional classifier of images. It belongs to the laboratory and is never part of a player.
 
     Two convolutions of 16 and 32 channels, a layer of 64 units, whose values are the `features`, and one output per
-    class. Made by `Judge.train` or `Judge.cached`.
+    class. Made by `Judge.train` or `Judge.cached`. It works on the CPU with one thread (`use_threads`), so that one
+    seed is one judge whatever runs beside it.
 
     `accuracy` is the share of right answers on the tenth of the images that it was not trained on.
 
@@ -110,7 +112,7 @@ class Judge:
         Arguments:
             folder: where judges are kept; None takes `judges` in the user's cache. Others: as those of `train`.
         """
-        pictures, targets = np.asarray(images), np.asarray(labels)
+        pictures, targets = _check_images(images), _check_labels(labels, classes)
         options = {"classes": classes, "seed": seed, "epochs": epochs, "architecture": _ARCHITECTURE}
         key = judge_key(pictures, targets, options)
         state = read_judge(key, folder)
@@ -158,7 +160,7 @@ class Judge:
         load_arrays(network, state["module"])
         return cls(network, float(state["accuracy"]))
 
-    def _chunked(self, images: ArrayLike, of: Any, width: int) -> NDArray[np.float32]:
+    def _chunked(self, images: ArrayLike, of: Callable[[Tensor], Tensor], width: int) -> NDArray[np.float32]:
         pictures = _check_images(images)
         if pictures.shape[1:] != self._network.size:
             raise JudgeError(

@@ -215,8 +215,8 @@ class Trainer:
         """
         if len(state["moments"]) != len(self._parameters):
             raise ArchitectureError(
-                f"the state holds moments of {len(state['moments'])} parameters, expected {len(self._parameters)}; "
-                "make the model as it was saved"
+                f"the state is that of another architecture: it holds moments of {len(state['moments'])} parameters, "
+                f"expected {len(self._parameters)}; make the model as it was saved"
             )
         load_arrays(self.module, state["module"])
         self.steps = int(state["steps"])

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ["agents", "games", "runners", "topology"]
+PACKAGES = [*FOLDERS, "agents/models"]
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 # Neither offers names of its own: the one hands names on, the other is run.
 WITHOUT_NAMES = {"__init__.py", "__main__.py"}
@@ -42,9 +43,13 @@ def order(name: str) -> tuple[int, str]:
     return rank, name
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_package_is_covered():
+    assert {path.parent.relative_to(ROOT).as_posix() for path in MODULES if path.name == "__init__.py"} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("folder", PACKAGES)
 def test_a_package_offers_what_its_stub_names(folder):
-    package = import_module(f"nashgossip.{folder}")
+    package = import_module(dotted(ROOT / folder))
     names = [name for _, name in exported(folder)]
     assert len(names) == len(set(names))
     assert package.__all__ == sorted(names)
@@ -53,16 +58,17 @@ def test_a_package_offers_what_its_stub_names(folder):
         _ = package.no_such_name
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", PACKAGES)
 def test_a_name_comes_from_a_module_that_offers_it(folder):
     for module, name in exported(folder):
         if module:
-            home = import_module(f"nashgossip.{folder}.{module}")
+            package = import_module(dotted(ROOT / folder))
+            home = import_module(f"{package.__name__}.{module}")
             assert name in home.__all__, f"{folder}/{module} hands on {name} without listing it"
-            assert getattr(import_module(f"nashgossip.{folder}"), name) is getattr(home, name)
+            assert getattr(package, name) is getattr(home, name)
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", PACKAGES)
 def test_a_type_checker_sees_the_same_names(folder):
     tree = ast.parse((ROOT / folder / "__init__.pyi").read_text(encoding="utf-8"))
     again = {

@@ -22,9 +22,11 @@ LAYERS = {
 HEAVY = {
     "ray": ["agents/actor.py", "runners/cluster.py", "runners/study*.py"],
     "torch": ["agents/models/*"],
+    "torchmetrics": ["agents/models/*"],
+    "zuko": ["agents/models/*"],
 }
 # What a player without a network must start without.
-UNWANTED = ["matplotlib", "pyarrow", "pydantic", "ray", "sklearn", "torch"]
+UNWANTED = ["matplotlib", "pyarrow", "pydantic", "ray", "sklearn", "torch", "torchmetrics", "zuko"]
 
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -62,6 +64,8 @@ def test_a_module_imports_only_what_its_layer_may(path):
         ),
         ("agents/a.py", "def f():\n    import torch.nn as nn", "torch belongs in agents/models/*"),
         ("games/data.py", "__import__('torch')", "torch belongs in agents/models/*"),
+        ("agents/flow.py", "from zuko.flows import NSF", "zuko belongs in agents/models/*"),
+        ("games/a.py", "def f():\n    import torchmetrics.image", "torchmetrics belongs in agents/models/*"),
     ],
 )
 def test_the_check_catches(path, source, expected):
@@ -95,7 +99,7 @@ def test_every_layer_has_its_folder():
 
 def test_a_player_without_a_network_starts_light(tmp_path):
     assert [name for name in UNWANTED if find_spec(name) is None] == [], "install the extras: make test"
-    packages = "from nashgossip import agents, games, runners, topology"
+    packages = "from nashgossip import agents, games, runners, topology\nfrom nashgossip.agents import models"
     names = "agents.Player, agents.ExponentialFamilyModel"
     assert loaded_by(f"{packages}\n{names}", tmp_path) == []
 

@@ -72,7 +72,7 @@ def test_what_few_need_is_asked_for_by_an_extra_alone(wheel):
     required = Parser().parsestr(wheel.read(f"{INFO}/METADATA").decode()).get_all("Requires-Dist")
     always = [line for line in required if "extra ==" not in line]
     assert len(always) == len(PROJECT["dependencies"])
-    assert [line for line in always if line.startswith(("torch", "pytest", "mypy", "ruff"))] == []
+    assert [line for line in always if line.startswith(("torch", "zuko", "pytest", "mypy", "ruff"))] == []
 
 
 def test_the_command_is_declared_and_can_be_loaded(wheel):

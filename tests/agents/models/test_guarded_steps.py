@@ -97,7 +97,7 @@ def test_memory_that_runs_out_says_what_to_reduce(trainer: Trainer) -> None:
 
 def test_a_state_with_other_moments_is_refused_before_anything_is_changed(trainer: Trainer) -> None:
     before, state = frozen(trainer), Trainer(line(), 0.01).state()
-    with pytest.raises(ArchitectureError, match="the state holds moments of 1 parameters, expected 2; make the model"):
+    with pytest.raises(ArchitectureError, match="it holds moments of 1 parameters, expected 2; make the model"):
         trainer.load({**state, "moments": state["moments"][:1]})
     assert frozen(trainer) == before
 

@@ -19,6 +19,7 @@ from .directory import RunDirectory
 from .experiment import Experiment
 from .fleet_world import fleet_options, require_fleet
 from .monitor import Record
+from .network import edges_of
 from .observation import require_whole
 from .outcome import Outcome
 from .playing import ENGINES, play
@@ -160,8 +161,8 @@ def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
         return {"every": int(settings.every or 1)}
     if settings.runner == "virtual":
         network = build_network(plan, game.players)
-        network.require_players(game.players, {(a, b) for a, b in game.graph.edges if a != b})
         changes = build_changes(plan, game, settings.moves * network.compute.average)
+        network.require_players(game.players, edges_of(game, changes))
         return {"every": settings.every or 1.0, "network": network, "graphs": changes}
     return {
         "mode": settings.mode,

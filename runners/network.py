@@ -212,7 +212,13 @@ class Network:
 
 
 def edges_of(game: Game, graphs: GraphSequence | None) -> set[tuple[Hashable, Hashable]]:
-    """Every (sender, listener) that is an edge at some time; of a game whose graph stays, those of its graph."""
+    """Every (sender, listener) that is an edge at some time; of a game whose graph stays, those of its graph.
+
+    Raises:
+        ValueError: the graphs have other players than the game.
+    """
+    if graphs is not None and set(graphs.players) != set(game.players):
+        raise ValueError("the graph sequence has other players than the game; give it the same ones")
     all_graphs = [game.graph, *(graphs.graphs if graphs is not None else ())]
     return {(a, b) for graph in all_graphs for a, b in graph.edges if a != b}
 

@@ -104,8 +104,6 @@ class Simulation:
         self._game, self._seed, self._network, self._graphs = game, seed, network, graphs
         self._edges = edges_of(game, graphs)
         network.require_players(list(self.players), self._edges)
-        if graphs is not None and set(graphs.at(0.0)) != set(self.players):
-            raise ValueError("the graph sequence has other players than the game; give it the same ones")
         self._unit = network.compute.average
         self._order = {player: index for index, player in enumerate(self.players)}
         self._pace = {p: stream(seed, k, "pace") for p, k in self._order.items()}

@@ -175,3 +175,22 @@ def test_a_fleet_says_it_too() -> None:
     wrong = diagnose_fleet(outcome.trace, fresh)
     assert {c.verdict for c in wrong.comparisons} == {"disagrees"}
     assert any("disagree by" in reason for reason in wrong.reasons)
+
+
+def test_an_error_far_below_the_floor_has_a_name_once_it_is_certain() -> None:
+    """Steps of 0.3 leave half of the floor of full steps; a short run cannot tell, a long one can."""
+    settled = [held_against(game_of(), game_of(step=0.3), moves=moves).outcome for moves in (40, 400)]
+    assert settled[0] != "below the floor"
+    assert settled[1] == "below the floor"
+
+
+def test_an_error_that_is_low_by_chance_is_not_below_the_floor() -> None:
+    """Short runs of one statistic, of which some end below 70 % of the floor."""
+    game, low = game_of("complete", statistics=1), 0
+    for seed in range(60):
+        outcome = play(game, seed=seed, moves=16)
+        assert outcome.outcome != "below the floor", outcome.diagnosis.reasons
+        late = [r.error_rms for r in outcome.trace if r.time >= 8 and r.error_rms is not None]
+        assert outcome.prediction.noise_floor_rms is not None
+        low += float(np.sqrt(np.mean(np.square(late)))) < 0.7 * outcome.prediction.noise_floor_rms
+    assert low > 0

@@ -10,37 +10,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import numpy as np
 import typer
 from rich.console import Console
 
 from ..agents import ModelError
-from ..games import (
-    FleetGame,
-    FleetOracle,
-    FleetSchedule,
-    Game,
-    NoClosedFormError,
-    Oracle,
-    predict,
-    predict_fleet,
-)
-from ..topology import (
-    attach_alpha,
-    effective_sources,
-    influence,
-    is_graph_file,
-    read_graph,
-    spectral_radius,
-    validate,
-)
+from ..games import FleetGame, Game
+from ..topology import attach_alpha, is_graph_file, read_graph, validate
 from .directory import RunDirectory
 from .experiment import ExperimentError, dump_experiment, experiment_names, load_experiment
+from .foresight import array_figures, graph_figures, played_schedule
 from .outcome import Outcome
 from .playing import ENGINES
 from .session import Interrupted, Session, engine_options
 from .staging import build_game
-from .tables import NARROWEST, player_table, run_panel, topology_table
+from .tables import NARROWEST, player_table, prediction_lines, run_panel, topology_table
 
 app = typer.Typer(
     add_completion=False,
@@ -143,76 +126,44 @@ def topology(
     directed: Annotated[bool, typer.Option(help="Take the lines of an edge list as one-way.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
 ) -> None:
-    """Say what a graph alone decides: reach, influence, speed and noise floor."""
+    """Say what is known before play: reach, influence, speed and noise floor, those of an experiment as played."""
     console = _console()
     with _wrong_request(console):
         if is_graph_file(source):
             if settings:
                 raise ExperimentError("--set changes an experiment, but a graph file was given; leave it out")
             graph, game = _weighted(read_graph(Path(source), directed=directed), console), None
+            runner = played = None
         else:
             plan = load_experiment(source, settings)
             built = build_game(plan)
+            options = engine_options(plan, built)
             if isinstance(built, FleetGame):
-                _show_arrays(built, as_json)
+                _show_arrays(array_figures(built, options["schedule"]), as_json)
                 return
-            graph, game = built.graph, built
+            graph, game, runner = built.graph, built, plan.play.runner
+            played = played_schedule(runner, built, options)
         validate(graph, anchored=not isinstance(game, Game) or game.anchored)
-    figures = _topology_figures(graph, game)
+    figures = graph_figures(graph, game, runner=runner, played=played)
     if as_json:
         typer.echo(json.dumps(figures, allow_nan=False))
         return
     output = Console(width=None if sys.stdout.isatty() else NARROWEST)
     output.print(topology_table(graph))
-    for schedule, predicted in figures["predicted"].items():
-        floor = predicted["noise_floor_rms"]
-        shown = "" if floor is None else f", noise floor (RMS) {floor:.4g}"
-        slope = "unknown" if predicted["rate"] is None else f"{predicted['rate']:.4g}"
-        output.print(f"{schedule}: log-error per move {slope}{shown}", highlight=False)
+    for line in prediction_lines(figures["predicted"]):
+        output.print(line, highlight=False, soft_wrap=True)
 
 
-def _show_arrays(game: FleetGame, as_json: bool) -> None:
+def _show_arrays(figures: dict[str, Any], as_json: bool) -> None:
     """What `topology` says of a graph of arrays, which is too large for a line for each player."""
-    oracle = FleetOracle(game)
-    predicted = {}
-    for name, schedule in (("synchronous", FleetSchedule()), ("poisson", FleetSchedule("poisson"))):
-        found, floor = predict_fleet(game, schedule, oracle=oracle)
-        error = None if floor is None else floor.standard_error
-        figures = {"rate": found.asymptotic_rate, "noise_floor_rms": found.noise_floor_rms, "standard_error": error}
-        predicted[name] = figures
-    radius = found.spectral_radius
     if as_json:
-        summary = {"players": game.size, "edges": game.edges, "spectral_radius": radius, "predicted": predicted}
-        typer.echo(json.dumps(summary, allow_nan=False))
+        typer.echo(json.dumps(figures, allow_nan=False))
         return
-    typer.echo(f"{game.size} players, {game.edges} edges, spectral radius {radius:.6g}")
-    for name, figures in predicted.items():
-        text = {key: "unknown" if value is None else f"{value:.4g}" for key, value in figures.items()}
-        typer.echo(
-            f"{name}: log-error per move {text['rate']}, noise floor (RMS) {text['noise_floor_rms']}, "
-            f"estimated to ±{text['standard_error']}"
-        )
-
-
-def _topology_figures(graph: Any, game: Game | None) -> dict[str, Any]:
-    rho = spectral_radius(graph)
-    predicted: dict[str, Any] = {
-        "synchronous": {"rate": float(np.log(rho)) if rho > 0 else None, "noise_floor_rms": None},
-        "poisson": {"rate": rho - 1.0, "noise_floor_rms": None},
-    }
-    with contextlib.suppress(NoClosedFormError):
-        oracle = Oracle.of(game) if game is not None else None
-        for schedule in ("synchronous", "poisson") if game is not None and oracle is not None else ():
-            found = predict(game, schedule, oracle=oracle)  # type: ignore[arg-type]
-            predicted[schedule] = {"rate": found.asymptotic_rate, "noise_floor_rms": found.noise_floor_rms}
-    return {
-        "players": len(graph),
-        "edges": sum(i != j for i, j in graph.edges),
-        "spectral_radius": rho,
-        "effective_sources": dict(zip(map(str, graph), map(float, effective_sources(graph)), strict=True)),
-        "influence": influence(graph).tolist() if len(graph) <= 100 else None,
-        "predicted": predicted,
-    }
+    typer.echo(
+        f"{figures['players']} players, {figures['edges']} edges, spectral radius {figures['spectral_radius']:.6g}"
+    )
+    for line in prediction_lines(figures["predicted"]):
+        typer.echo(line)
 
 
 def _weighted(graph: Any, console: Console) -> Any:

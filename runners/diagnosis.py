@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..games import Game, Prediction
+from .agreement import Comparison, compare
 from .evidence import Array, Evidence, critical, fit, gather
 from .monitor import Record
 from .rhythm import Rhythm, find_rhythm
@@ -41,11 +42,13 @@ class Diagnosis:
         outcome: one of `OUTCOMES`.
         reasons: sentences that say what was tested, with the numbers.
         signatures: the ways of failing that were recognised.
+        comparisons: rate and floor beside their predictions; their sentences are among the reasons too.
     """
 
     outcome: str
     reasons: tuple[str, ...]
     signatures: tuple[Signature, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
 
 
 def diagnose(
@@ -90,7 +93,14 @@ def diagnose(
     signatures = find_signatures(
         seen, rhythm=_moving(rhythm, growing), settled=settled, significance=significance, tolerance=tolerance
     )
-    return Diagnosis(outcome, (reason,), signatures)
+    comparisons = _compared(trace, prediction, significance)
+    return Diagnosis(outcome, (reason, *(c.sentence for c in comparisons)), signatures, comparisons)
+
+
+def _compared(trace: Sequence[Record], prediction: Prediction, significance: float) -> tuple[Comparison, ...]:
+    times, errors = np.array([r.time for r in trace]), [r.error_rms for r in trace]
+    squares = None if any(e is None for e in errors) else np.array(errors, np.float64) ** 2
+    return compare(times, squares, [r.amplitude for r in trace], prediction, significance=significance)
 
 
 def _moving(rhythm: Rhythm | None, growing: str | None) -> str | None:

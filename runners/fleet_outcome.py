@@ -8,6 +8,7 @@ from typing import Any, final, overload
 import numpy as np
 
 from ..games import Prediction
+from .agreement import compare
 from .diagnosis import Diagnosis
 from .evidence import critical, fit
 from .monitor import Record
@@ -63,6 +64,8 @@ def diagnose_fleet(trace: Sequence[Record], prediction: Prediction) -> Diagnosis
     if not line.enough:
         return Diagnosis("budget reached", ("the last half holds too few independent records: play longer",))
     limit = critical(_SIGNIFICANCE / 2, line.freedom)
+    amplitudes = [r.amplitude for r in trace]
+    compared = compare(times, errors**2, amplitudes, prediction, significance=_SIGNIFICANCE)
     score = line.slope / line.slope_error if line.slope_error > 0 else 0.0
     allowed = float(np.sqrt(((1 + _TOLERANCE) * floor) ** 2 + limit * line.level_error))
     settled = abs(score) <= limit and root <= allowed
@@ -70,4 +73,5 @@ def diagnose_fleet(trace: Sequence[Record], prediction: Prediction) -> Diagnosis
         f"the squared error over the last half has slope {score:+.1f} standard errors (limit ±{limit:.1f}); its root "
         f"mean square is {root:.4g}, the predicted floor {floor:.4g}"
     )
-    return Diagnosis("converged" if settled else "budget reached", (text,))
+    reasons = (text, *(c.sentence for c in compared))
+    return Diagnosis("converged" if settled else "budget reached", reasons, comparisons=compared)

@@ -19,17 +19,16 @@ from ..games import (
     predict,
     predict_fleet,
 )
-from ..games.prediction import ABOVE_NOISE
 from ..games.schedule import Schedule
 from ..topology import GraphSequence
 from .examination import Examiner, Look
 from .observation import Observation, PlayerView
+from .slopes import measured_slope
 
 _WINDOW = 0.25
 _KEPT = 2048
 _ARRAYS_KEPT = 20_000_000
 """Numbers of single players that the trace of a game of arrays holds; beyond, only the newest records keep theirs."""
-_LEAST_POINTS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,27 +223,13 @@ class Monitor:
         return float(np.mean(regrets)) if regrets else None
 
     def rate(self) -> float | None:
-        """Slope of the log-error along the predicted mode, by least squares over the records before it meets the noise.
-
-        Noise of size σ moves the logarithm of an amplitude a by σ/a, so that records are weighted by a. None
-        if there is no such mode, or fewer than three records.
-        """
+        """Slope of the log-error along the predicted mode, see `slopes.measured_slope`; None where there is none."""
         mode = self.prediction.mode
         if mode is None:
             return None
-        times, logs = [], []
-        for record in self.trace:
-            if record.time < mode.after:
-                continue
-            if record.amplitude is None or record.amplitude <= max(
-                ABOVE_NOISE * (mode.noise or 0.0), np.finfo(float).tiny
-            ):
-                break
-            times.append(record.time)
-            logs.append(np.log(record.amplitude))
-        if len(times) < _LEAST_POINTS or times[-1] == times[0]:
-            return None
-        return float(np.polyfit(times, logs, 1, w=np.exp(logs))[0])
+        times, amplitudes = [r.time for r in self.trace], [r.amplitude for r in self.trace]
+        slope = measured_slope(times, amplitudes, mode, self.prediction.schedule)
+        return None if slope is None else slope.value
 
     def _keep(self, record: Record) -> None:
         self.last = replace(record, players=_without_means(record.players)) if self.oracle is not None else record

@@ -1,6 +1,6 @@
 """The world that virtual time simulates: how long moves and messages take, what gets lost, who is down when."""
 
-__all__ = ["Churn", "Duration", "Link", "Network", "Partition", "schedule_of"]
+__all__ = ["Churn", "Duration", "Link", "Network", "Partition", "edges_of", "schedule_of"]
 
 import math
 from collections import Counter
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..games import Game, Gossip, Schedule
+from ..topology import GraphSequence
 
 _NEEDS = {"constant": (), "exponential": (), "lognormal": ("sigma",), "pareto": ("shape",), "trace": ("trace",)}
 
@@ -160,9 +161,9 @@ class Network:
         link: what happens on an edge.
         links: (sender, listener) → another link for that edge.
         churn: of players; None for none.
-        link_churn: of edges, each direction on its own; None for none.
+        link_churn: of edges, each direction on its own, those that only a later graph has too; None for none.
         events: (time, player, what), `what` one of `down`, `up`, `join`, `leave`. A player that has a `join` is absent
-            until then; one that leaves does not come back.
+            until then; one that leaves does not come back. Churn and events do not end each other's down times.
         partitions: time windows.
 
     Raises:
@@ -208,6 +209,18 @@ class Network:
         odd = [f"{a}→{b}" for a, b in self.links if (a, b) not in edges]
         if odd:
             raise ValueError(f"the network names edges that are not in the graph: {', '.join(odd[:10])}")
+
+
+def edges_of(game: Game, graphs: GraphSequence | None) -> set[tuple[Hashable, Hashable]]:
+    """Every (sender, listener) that is an edge at some time; of a game whose graph stays, those of its graph.
+
+    Raises:
+        ValueError: the graphs have other players than the game.
+    """
+    if graphs is not None and set(graphs.players) != set(game.players):
+        raise ValueError("the graph sequence has other players than the game; give it the same ones")
+    all_graphs = [game.graph, *(graphs.graphs if graphs is not None else ())]
+    return {(a, b) for graph in all_graphs for a, b in graph.edges if a != b}
 
 
 def schedule_of(network: Network, game: Game, *, changing: bool) -> Schedule:

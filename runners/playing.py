@@ -9,9 +9,10 @@ from ..games import FleetGame, FleetSchedule, Game
 from ..games.schedule import Schedule
 from ..topology import require_name
 from .examination import Examiner, Look
+from .foresight import played_schedule
 from .looks import Looks
 from .monitor import Monitor, Record
-from .network import Network, schedule_of
+from .network import Network
 from .observation import Engine
 from .outcome import Outcome, conclude
 
@@ -95,36 +96,28 @@ def play(
     return conclude(runner, seed, game, monitor, first, last, examiner)
 
 
-def _engine(
-    runner: str, game: Game | FleetGame, options: dict[str, Any]
-) -> tuple[Engine, Schedule | FleetSchedule | str]:
+def _engine(runner: str, game: Game | FleetGame, options: dict[str, Any]) -> tuple[Engine, Schedule | FleetSchedule]:
     """The engine, and the schedule whose prediction holds for it; Ray is imported only by those who use it."""
-    if runner == "fleet":
-        from .fleet import fleet
-        from .fleet_world import fleet_schedule, prediction_schedule
-
-        played = options.get("schedule") or fleet_schedule(game)
-        return fleet, played if isinstance(game, FleetGame) else prediction_schedule(game, played)
-    if isinstance(game, FleetGame):
+    if isinstance(game, FleetGame) and runner != "fleet":
         raise ValueError(
             f"runner {runner!r} needs one object for each player; a game of arrays is played by runner 'fleet'"
         )
+    if isinstance(game, FleetGame):
+        schedule: Schedule | FleetSchedule = options.get("schedule") or FleetSchedule()
+    else:
+        schedule = played_schedule(runner, game, options)
+    if runner == "fleet":
+        from .fleet import fleet
+
+        return fleet, schedule
     if runner == "rounds":
         from .rounds import rounds
 
-        return rounds, "synchronous"
+        return rounds, schedule
     if runner == "virtual":
         from .virtual import virtual
 
-        return virtual, _schedule(game, options)
+        return virtual, schedule
     from .cluster import cluster
 
-    mode = require_name("mode", options.get("mode", "asynchronous"), ("asynchronous", "synchronous"))
-    if mode == "synchronous":
-        return cluster, Schedule("rounds")
-    return cluster, Schedule("poisson", known=options.get("rate", 20.0) is not None)
-
-
-def _schedule(game: Game, options: dict[str, Any]) -> Schedule:
-    network = options.get("network") or Network()
-    return schedule_of(network, game, changing=options.get("graphs") is not None)
+    return cluster, schedule

@@ -20,6 +20,7 @@ from .experiment import Experiment
 from .fleet_world import fleet_options, require_fleet
 from .looks import Looks
 from .monitor import Record
+from .network import edges_of
 from .neural_games import build_examiner, build_looks
 from .observation import require_whole
 from .outcome import Outcome
@@ -165,8 +166,8 @@ def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
         return {"every": int(settings.every or 1), "workers": settings.workers or 1}
     if settings.runner == "virtual":
         network = build_network(plan, game.players)
-        network.require_players(game.players, {(a, b) for a, b in game.graph.edges if a != b})
         changes = build_changes(plan, game, settings.moves * network.compute.average)
+        network.require_players(game.players, edges_of(game, changes))
         return {"every": settings.every or 1.0, "network": network, "graphs": changes}
     return {
         "mode": settings.mode,

@@ -1,15 +1,15 @@
 """What a run and a graph look like in a terminal."""
 
-__all__ = ["NARROWEST", "player_table", "run_panel", "topology_table"]
+__all__ = ["NARROWEST", "player_table", "prediction_lines", "run_panel", "topology_table"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from rich.panel import Panel
 from rich.table import Table
 
-from ..topology import effective_sources, self_weights, spectral_radius
+from ..topology import UnanchoredError, effective_sources, self_weights, spectral_radius
 from .fleet_outcome import PlayerOutcomes
 from .outcome import Outcome, PlayerOutcome
 
@@ -72,6 +72,11 @@ def run_panel(outcome: Outcome) -> Panel:
     ]
     if predicted["rate"] is not None and outcome.prediction.mode is None:
         lines[-1] += " (the start lifts no mode far enough above the noise to measure)"
+    lines += [
+        f"prediction and measurement disagree; {c.sentence}" if c.verdict == "disagrees" else c.sentence
+        for c in outcome.diagnosis.comparisons
+        if c.verdict != "agrees"
+    ]
     late = outcome.last.undelivered
     if late:
         lines.append(
@@ -98,13 +103,44 @@ def topology_table(graph: Any) -> Table:
     )
     for name in ("player", "self-weight", "listens to", "heard by", "effective sources"):
         table.add_column(name, justify="left" if name == "player" else "right")
-    weights, sources = self_weights(graph), effective_sources(graph)
+    weights = self_weights(graph)
+    try:
+        sources = effective_sources(graph)
+    except UnanchoredError:
+        sources = np.full(len(graph), np.nan)  # players that no real data reaches have no sources
     for player, weight, effective in list(zip(graph, weights, sources, strict=True))[:_SHOWN]:
         heard, listeners = ([j for j in side if j != player] for side in (graph.pred[player], graph.succ[player]))
-        table.add_row(str(player), f"{weight:.3g}", str(len(heard)), str(len(listeners)), f"{effective:.2f}")
+        table.add_row(
+            str(player),
+            f"{weight:.3g}",
+            str(len(heard)),
+            str(len(listeners)),
+            "–" if np.isnan(effective) else f"{effective:.2f}",
+        )
     if len(graph) > _SHOWN:
         table.caption = f"{len(graph) - _SHOWN} more players"
     return table
+
+
+def prediction_lines(predicted: Mapping[str, Any]) -> list[str]:
+    """One line for each schedule, as `foresight` gives them: what it is, its slope, its floor."""
+    lines = []
+    for name, figures in predicted.items():
+        title = f"as played on {figures['runner']} ({figures['schedule']})" if "schedule" in figures else name
+        rate, start, floor = (figures.get(key) for key in ("rate", "rate_from_start", "noise_floor_rms"))
+        line = f"{title}: log-error per move {_told(rate)}"
+        if start is not None and _told(start) != _told(rate):
+            line += f" ({_told(start)} from this start)"
+        if floor is not None or "schedule" in figures:
+            line += f", noise floor (RMS) {_told(floor)}"
+        if figures.get("standard_error") is not None:
+            line += f", estimated to ±{_told(figures['standard_error'])}"
+        lines.append(line)
+    return lines
+
+
+def _told(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
 
 
 def _classes(players: Sequence[PlayerOutcome]) -> list[int]:

@@ -14,8 +14,9 @@ from ..agents import Message, Move, Player, seats, stream
 from ..games import Game
 from ..topology import GraphSequence
 from .looks import Looks, closely
-from .network import Link, Network
+from .network import Link, Network, edges_of
 from .observation import Observation, require_whole
+from .presence import Presence
 from .rounds import view_player
 
 _CHANGE, _MOVE, _OBSERVE, _REQUEST, _DELIVER = range(5)
@@ -105,10 +106,8 @@ class Simulation:
         self.players: dict[Hashable, Player] = {seat.name: seat.build() for seat in seats(game, seed)}
         self.time = 0.0
         self._game, self._seed, self._network, self._graphs = game, seed, network, graphs
-        edges = {(a, b) for a, b in game.graph.edges if a != b}
-        network.require_players(list(self.players), edges)
-        if graphs is not None and set(graphs.at(0.0)) != set(self.players):
-            raise ValueError("the graph sequence has other players than the game; give it the same ones")
+        self._edges = edges_of(game, graphs)
+        network.require_players(list(self.players), self._edges)
         self._unit = network.compute.average
         self._order = {player: index for index, player in enumerate(self.players)}
         self._pace = {p: stream(seed, k, "pace") for p, k in self._order.items()}
@@ -117,13 +116,9 @@ class Simulation:
         self._sequence = 0
         self._every = 1.0
         self._observed = 0
-        self._absent: set[Hashable] = {p for _, p, what in network.events if what == "join"}
-        self._gone: set[Hashable] = set()
-        self._down: set[Hashable] = set()
-        self._opened: set[Hashable] = set()
+        self._presence = Presence(self.players, late=[p for _, p, what in network.events if what == "join"])
         self._graph_at = 0.0
         self._cut: set[tuple[Hashable, Hashable]] = set()
-        self._epoch: Counter[Hashable] = Counter()
         self._turn: Counter[Hashable] = Counter()
         self._link_turn: Counter[tuple[Hashable, Hashable]] = Counter()
         self._last_arrival: dict[tuple[Hashable, Hashable], float] = {}
@@ -164,12 +159,12 @@ class Simulation:
                 up = network.churn.up / self._unit * self._wire[player].standard_exponential()
                 self._schedule(up, _CHANGE, "churn", player)
         if network.link_churn is not None:
-            for sender, listener in sorted(self._edges(), key=lambda e: (self._order[e[0]], self._order[e[1]])):
+            for sender, listener in sorted(self._edges, key=lambda e: (self._order[e[0]], self._order[e[1]])):
                 up = network.link_churn.up / self._unit * self._wire[sender].standard_exponential()
                 self._schedule(up, _CHANGE, "link", sender, listener)
         for player in self.players:
-            if player not in self._absent:
-                self._start(player)
+            if not self._presence.away(player):
+                self._go_on(player)
 
     def advance(self, until: float) -> None:
         """Lets happen what happens before the observation at time `until`."""
@@ -208,16 +203,12 @@ class Simulation:
             "every": self._every,
             "observed": self._observed,
             "graph_at": self._graph_at,
-            "opened": sorted(order[p] for p in self._opened),
+            "presence": self._presence.state(),
             "players": [p.state() for p in self.players.values()],
             "pace": [rng.bit_generator.state for rng in self._pace.values()],
             "wire": [rng.bit_generator.state for rng in self._wire.values()],
             "queue": [[at, rank, number, kind, self._pack(kind, data)] for at, rank, number, kind, data in self._queue],
-            "absent": sorted(order[p] for p in self._absent),
-            "gone": sorted(order[p] for p in self._gone),
-            "down": sorted(order[p] for p in self._down),
             "cut": sorted([order[a], order[b]] for a, b in self._cut),
-            "epoch": [self._epoch[p] for p in order],
             "turn": [self._turn[p] for p in order],
             "link_turn": [[order[a], order[b], count] for (a, b), count in self._link_turn.items()],
             "last_arrival": [[order[a], order[b], at] for (a, b), at in self._last_arrival.items()],
@@ -240,10 +231,8 @@ class Simulation:
             (at, rank, number, kind, self._unpack(kind, data)) for at, rank, number, kind, data in state["queue"]
         ]
         heapq.heapify(self._queue)
-        self._absent, self._gone, self._down = ({names[k] for k in state[key]} for key in ("absent", "gone", "down"))
-        self._opened = {names[k] for k in state["opened"]}
+        self._presence.load(state["presence"])
         self._cut = {(names[a], names[b]) for a, b in state["cut"]}
-        self._epoch = Counter(dict(zip(names, state["epoch"], strict=True)))
         self._turn = Counter(dict(zip(names, state["turn"], strict=True)))
         self._link_turn = Counter({(names[a], names[b]): count for a, b, count in state["link_turn"]})
         self._last_arrival = {(names[a], names[b]): at for a, b, at in state["last_arrival"]}
@@ -255,19 +244,20 @@ class Simulation:
         heapq.heappush(self._queue, (at, priority, self._sequence, kind, data))
         self._sequence += 1
 
-    def _start(self, player: Hashable) -> None:
-        self._opened.add(player)
-        self._send(player, self.players[player].open())
+    def _go_on(self, player: Hashable) -> None:
+        """A player is here from now on: it publishes if it has not yet, and begins a move."""
+        if self._presence.begin(player):
+            self._send(player, self.players[player].open())
         self._schedule_move(player)
 
     def _schedule_move(self, player: Hashable) -> None:
         drawn = self._network.compute.draw(self._pace[player], self._turn[player]) / self._unit
         self._turn[player] += 1
         at = self.time + drawn / self._network.speed.get(player, 1.0)
-        self._schedule(at, _MOVE, "move", player, self._epoch[player])
+        self._schedule(at, _MOVE, "move", player, self._presence.epoch(player))
 
     def _move(self, player: Hashable, epoch: int) -> None:
-        if epoch == self._epoch[player]:
+        if epoch == self._presence.epoch(player):
             self._send(player, self.players[player].move())
             self._schedule_move(player)
 
@@ -303,11 +293,8 @@ class Simulation:
             return True
         return any(part.separates(self.time * self._unit, *edge) for part in self._network.partitions)
 
-    def _away(self, player: Hashable) -> bool:
-        return player in self._down or player in self._absent or player in self._gone
-
     def _deliver(self, sender: Hashable, listener: Hashable, message: Message) -> None:
-        if self._away(listener):
+        if self._presence.away(listener):
             self.counts["missed"] += 1
             return
         self.players[listener].receive(message)
@@ -315,7 +302,7 @@ class Simulation:
         self.counts["bytes"] += message.nbytes
 
     def _request(self, asker: Hashable, neighbour: Hashable) -> None:
-        if self._away(neighbour):
+        if self._presence.away(neighbour):
             self.counts["missed"] += 1
             return
         answer = self.players[neighbour].answer(asker)
@@ -323,34 +310,23 @@ class Simulation:
             self._carry(neighbour, asker, answer.nbytes, "deliver", neighbour, asker, answer)
 
     def _event(self, player: Hashable, what: str) -> None:
-        if what == "join" and player in self._absent:
-            self._absent.discard(player)
-            if not self._away(player):
-                self._start(player)
-        elif what == "leave":
-            self._gone.add(player)
-            self._epoch[player] += 1
+        presence = self._presence
+        if what == "leave":
+            presence.leave(player)
         elif what == "down":
-            self._stop(player)
-        elif what == "up":
-            self._wake(player)
-
-    def _stop(self, player: Hashable) -> None:
-        self._down.add(player)
-        self._epoch[player] += 1
-
-    def _wake(self, player: Hashable) -> None:
-        if player in self._down:
-            self._down.discard(player)
-            if not self._away(player):
-                (self._schedule_move if player in self._opened else self._start)(player)
+            presence.stop(player, "event")
+        elif presence.join(player) if what == "join" else presence.wake(player, "event"):
+            self._go_on(player)
 
     def _flip_player(self, player: Hashable) -> None:
         churn = self._network.churn
         if churn is None:
             return
-        was_down = player in self._down
-        (self._wake if was_down else self._stop)(player)
+        was_down = self._presence.down(player, "churn")
+        if not was_down:
+            self._presence.stop(player, "churn")
+        elif self._presence.wake(player, "churn"):
+            self._go_on(player)
         mean = (churn.up if was_down else churn.down) / self._unit
         self._schedule(self.time + mean * self._wire[player].standard_exponential(), _CHANGE, "churn", player)
 
@@ -374,9 +350,6 @@ class Simulation:
             self.players[seat.name].rewire(seat.self_weight, seat.neighbours, seat.listeners)
 
     # --- saving -------------------------------------------------------------------------------------------------
-
-    def _edges(self) -> set[tuple[Hashable, Hashable]]:
-        return {(a, b) for a, b in self._game.graph.edges if a != b}
 
     def _pack(self, kind: str, data: tuple[Any, ...]) -> list[Any]:
         count = _PLAYERS_IN[kind]

@@ -304,6 +304,51 @@ WRONG_REQUESTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["ring", *settings("topology={file: none.graphml}")],
         ["none.graphml"],
     ),
+    "negative compute time": (
+        ["poisson", *settings("network.compute.mean=-1")],
+        ["mean of a duration is -1.0, expected a finite time of at least 0"],
+    ),
+    "negative latency": (
+        ["poisson", *settings("network.latency.mean=-0.5")],
+        ["mean of a duration is -0.5, expected a finite time of at least 0"],
+    ),
+    "negative time of an event": (
+        ["poisson", *settings("network.events=[[-1, 0, down]]")],
+        ["an event of player 0 is at time -1.0, expected a finite time of at least 0"],
+    ),
+    "probability above 1": (["poisson", *settings("network.loss=1.5")], ["loss is 1.5, expected a probability"]),
+    "negative probability": (
+        ["poisson", *settings("network.duplication=-0.1")],
+        ["duplication is -0.1, expected a probability in [0, 1]"],
+    ),
+    "probability of a fleet": (
+        ["fleet", *settings("topology.arguments={n: 50, k: 4}", "play.mode=asynchronous", "network.loss=1.5")],
+        ["loss is 1.5, expected a probability of at least 0 and below 1"],
+    ),
+    "event of an unknown player": (
+        ["churn", *settings("network.events=[[1, stranger, down]]")],
+        ["network.events names player 'stranger'; the players are 0, 1, 2"],
+    ),
+    "speed of an unknown player": (
+        ["churn", *settings("network.speed={stranger: 2}")],
+        ["network.speed names player 'stranger'"],
+    ),
+    "policy wider than the degree": (
+        ["one-neighbour", *settings("gossip.fan_out=5")],
+        ["player 0 has 4 listeners, fewer than its gossip fan-out of 5"],
+    ),
+    "policy of a fleet wider than the degree": (
+        [
+            "fleet",
+            *settings("topology.generator=array_regular", "topology.arguments={n: 50, d: 4}"),
+            *settings("play.mode=asynchronous", "gossip.fan_out=5"),
+        ],
+        ["fan_out is 5, but no player has more than 4 listeners"],
+    ),
+    "what a fleet cannot play": (
+        ["churn", "--runner", "fleet"],
+        ["the fleet cannot play network.churn", "take runner virtual"],
+    ),
 }
 
 
@@ -312,6 +357,40 @@ def test_a_wrong_request_is_refused_and_leaves_nothing(case: str, desk: Path) ->
     arguments, words = WRONG_REQUESTS[case]
     message = complaint(call("run", *arguments))
     assert all(word in message for word in words), message
+    assert left_behind(desk) == []
+
+
+def test_a_trace_of_events_for_unknown_players_is_refused(desk: Path) -> None:
+    (desk / "events.csv").write_text("1.0,0,down\n2.0,stranger,up\n")
+    message = complaint(call("run", "churn", *settings("network.events_file=events.csv")))
+    assert "network.events names player 'stranger'; the players are 0, 1" in message
+    assert left_behind(desk) == ["events.csv"]
+
+
+def test_graphs_that_change_the_players_are_refused(desk: Path) -> None:
+    for name, n in (("first", 10), ("second", 9)):
+        nx.write_graphml(attach_alpha(generate_graph("ring", n=n), 0.3), desk / f"{name}.graphml")
+    pieces = [{"time": 0, "file": "first.graphml"}, {"time": 5, "file": "second.graphml"}]
+    (desk / "changes.json").write_text(json.dumps(pieces))
+    change = settings("changes={kind: files, file: changes.json}", "play.runner=virtual")
+    change += settings("topology={file: first.graphml}")
+    message = complaint(call("run", "ring", *change))
+    assert "graph from time 5 lacks" in message
+    assert "expected the players of the graph at time 0" in message
+    (desk / "changes.json").write_text(json.dumps([{"time": 0, "file": "second.graphml"}]))
+    message = complaint(call("run", "ring", *change))
+    assert "the graph sequence has other players than the game; give it the same ones" in message
+    assert not (desk / "runs").exists()
+
+
+def test_a_family_that_a_fleet_cannot_shortcut_is_refused(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, family = attach_alpha(generate_graph("ring", n=3), 0.5), Gaussian((2,))
+    data = family.sample(np.zeros(2), 30, np.random.default_rng(0))
+    specs = {player: PlayerSpec(model=Failing, data=data, samples=10) for player in graph}
+    monkeypatch.setattr(command, "build_game", lambda plan: Game(graph, specs))
+    message = complaint(call("run", "ring", "--runner", "fleet"))
+    assert "player 0 is a black box" in message
+    assert "the fleet plays players that all learn one of these families: bernoulli, " in message
     assert left_behind(desk) == []
 
 

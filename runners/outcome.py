@@ -150,18 +150,18 @@ def conclude(
     monitor: Monitor,
     first: Observation,
     last: Observation,
-    examiner: Examiner | None,
+    examiner: Examiner | None = None,
 ) -> Outcome:
     """The outcome of a run from its monitor, its first and last observations and its examiner."""
     errors, regrets = monitor.errors(), monitor.regrets()
     rms = None if errors is None else float(np.sqrt((errors**2).mean()))
     if monitor.last is None:
         raise ValueError("the monitor has seen no observation, expected at least one")
-    looks = () if examiner is None else tuple(monitor.looks)
-    if isinstance(game, FleetGame) or examiner is None:
+    if isinstance(game, FleetGame):
         diagnosis = diagnose_fleet(monitor.trace, monitor.prediction)
         players: Sequence[PlayerOutcome] = _array_players(monitor, last)
     else:
+        examiner = examiner or Examiner(game)
         diagnosis = diagnose(game, monitor.evidence, monitor.prediction)
         players = _players(game, monitor, last, examiner, np.random.default_rng(seed))
     return Outcome(
@@ -179,7 +179,7 @@ def conclude(
         after=last.samples,
         states=last.states,
         diagnosis=diagnosis,
-        looks=looks,
+        looks=tuple(monitor.looks),
         examiner=examiner,
     )
 

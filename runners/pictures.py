@@ -167,9 +167,9 @@ def _space_of(batch: Batch | None) -> Space | tuple[()]:
 def _sheet(batch: Batch | None, image: str, height: int, lines: int, examiner: Examiner | None) -> NDArray[np.float64]:
     """`lines` rows of ten draws: of each class that it can generate as evenly as they allow, or the first ones."""
     if not batch:
-        return np.full((height * lines, 1), np.nan)
+        return np.full(((height + 2) * lines, 1), np.nan)
     chosen = _even_choice(batch, lines * _PER_LINE, None if examiner is None else examiner.classes(batch))
-    tiles = [np.pad(batch[image][k].astype(float), ((0, 0), (0, 2)), constant_values=np.nan) for k in chosen]
+    tiles = [np.pad(batch[image][k].astype(float), ((0, 2), (0, 2)), constant_values=np.nan) for k in chosen]
     blank = np.full_like(tiles[0], np.nan)
     tiles += [blank] * (-len(tiles) % lines)
     # down first, so that draws of one class stand below each other

@@ -22,7 +22,7 @@ _MEANINGS = {
     "regret": "regret in nats",
     "err÷floor": "err÷floor: RMS error over the last quarter against the predicted noise floor",
     "gap ≥": "gap ≥: what a clone gained by learning on, in nats: a lower bound of the regret, ± standard error",
-    "FD own/other/all": "FD: Fréchet distance to real rows of own, other and all classes, in the judge's features",
+    "FD": "FD: Fréchet distance to real rows of all classes, in the judge's features",
 }
 _MIXTURE_MEANING = "TV: total variation; 0, 1, …: share of each class in per cent, measured·predicted (its row of B)"
 
@@ -165,18 +165,13 @@ def _columns(players: Sequence[PlayerOutcome]) -> dict[str, Callable[[PlayerOutc
     if any(p.accuracy is not None for p in players):
         found["accuracy"] = lambda p: _number(p.accuracy)
     if any(p.quality is not None for p in players):
-        found["FD own/other/all"] = _distances
+        found["FD"] = lambda p: _number(None if p.quality is None else p.quality.frechet["all"])
     return found
 
 
 def _estimate(player: PlayerOutcome) -> str:
     found = player.regret_estimate
     return "–" if found is None else f"{found.gain:.2g}±{found.error:.1g}"
-
-
-def _distances(player: PlayerOutcome) -> str:
-    known = {} if player.quality is None else player.quality.frechet
-    return "/".join(_number(known.get(name)) for name in ("own", "other", "all"))
 
 
 def _mixture_cells(player: PlayerOutcome, classes: list[int]) -> list[str]:

@@ -82,18 +82,23 @@ class Hierarchy(nn.Module):
         for part in _cut(rows, chunk):
             yield -self.log_joint(part).sum() / _length(rows)
 
-    def encoder_losses(self, groups: Sequence[Rows], chunk: int, *, only_label: bool = False) -> Iterator[Tensor]:
-        """−Σ over the encoder's factors of mean log q, each over the rows that hold its target and what it is given.
+    def label_losses(self, groups: Sequence[Rows], chunk: int) -> Iterator[Tensor]:
+        """−mean log q(c | x) over the rows that hold a class and an image, as parts over `chunk` rows each."""
+        label = self._label
+        taught = None if label is None else _holding(groups, [label, self._image])
+        if label is None or taught is None:
+            return
+        for part in _cut(taught, chunk):
+            found = functional.cross_entropy(self.class_logits(part), part[label], reduction="sum")
+            yield found / _length(taught)
+
+    def encoder_losses(self, groups: Sequence[Rows], chunk: int) -> Iterator[Tensor]:
+        """−Σ over the latents of mean log q, each over the rows that hold its target and what it is given.
 
         Rows that lack any of these do not teach this factor: they would have to be drawn by the encoder first. The loss
         comes as parts over `chunk` rows each that sum to it.
         """
-        label = self._label
-        if label is not None and (taught := _holding(groups, [label, self._image])) is not None:
-            for part in _cut(taught, chunk):
-                found = functional.cross_entropy(self.class_logits(part), part[label], reduction="sum")
-                yield found / _length(taught)
-        for name in [] if only_label else self.latents:
+        for name in self.latents:
             taught = _holding(groups, [name, *self._needs(name)])
             for part in [] if taught is None else _cut(taught, chunk):
                 yield -_log_bits(self._encode(name, part), part[name]).sum() / _length(taught or {})

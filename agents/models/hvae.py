@@ -28,8 +28,9 @@ class HVAE:
     E_{π q} log p(c, z, x), the encoder E_p log q(c, z | x). One step: a minibatch is filled from the sources in
     proportion to their weights, what a row lacks is drawn from the encoder, and the decoder takes a gradient step on
     these rows; the encoder takes one on rows that the decoder generates, and on those of the minibatch that came with
-    what it has to predict (labels of real rows; labels and latents of synthetic ones). It never learns from a value
-    that it has drawn itself. There is no reparametrisation, so that latents can be discrete.
+    what it has to predict (labels of real rows; labels and latents of synthetic ones). For q(c | x) as many generated
+    rows count as the player has of its own in the minibatch. The encoder never learns from a value that it has drawn
+    itself. There is no reparametrisation, so that latents can be discrete.
 
     Arguments:
         image: the variable x, `(rows, columns)`; binary with Bernoulli pixels, or real and unbounded with Gaussian
@@ -130,7 +131,8 @@ class HVAE:
         def losses(k: int) -> Iterator[Tensor]:
             if self._decay is not None:
                 self._trainer.set_rate(self._rate / (1 + (done + k) / self._decay))
-            return self._losses(self._groups(sources, picks[k], stream), stream)
+            own = sum(len(pick) for source, pick in zip(sources, picks[k], strict=True) if source.own)
+            return self._losses(self._groups(sources, picks[k], stream), own, stream)
 
         self._trainer.take(losses, self._steps)
 
@@ -195,10 +197,10 @@ class HVAE:
         """
         self._trainer.load(state)
 
-    def _losses(self, groups: list[Rows], stream: torch.Generator) -> Iterator[Tensor]:
+    def _losses(self, groups: list[Rows], own: int, stream: torch.Generator) -> Iterator[Tensor]:
         net, chunk = self._net, self._chunk
         if self._learns == "classifier":
-            yield from net.encoder_losses(groups, chunk, only_label=True)
+            yield from net.label_losses(groups, chunk)
             return
         with torch.no_grad():
             completed = [net.complete(rows, stream, chunk) for rows in groups]
@@ -206,6 +208,8 @@ class HVAE:
             dreamt = net.generate(max(self._batch - given, 1), stream, chunk)
         yield from net.decoder_losses(completed, chunk)
         yield from net.encoder_losses([dreamt, *groups], chunk)
+        as_own = {name: values[:own] for name, values in dreamt.items()}
+        yield from net.label_losses([as_own, *groups], chunk)
 
     def _groups(
         self, sources: Sequence[Source], picks: Sequence[NDArray[np.int64]], stream: torch.Generator

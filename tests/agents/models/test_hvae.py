@@ -186,8 +186,10 @@ def test_no_factor_learns_from_a_value_that_it_has_drawn_itself() -> None:
         teach(alone, unlabelled, 1)
     net, stream = small(label=LABEL)._net, torch.Generator()
     rows = {"x": torch.from_numpy(unlabelled["x"]).float()}
-    assert list(net.encoder_losses([rows], 125)) == []
-    assert len(list(net.encoder_losses([rows, net.generate(5, stream, 125)], 125))) == 3
+    dreamt = net.generate(5, stream, 125)
+    for losses, factors in ((net.encoder_losses, 2), (net.label_losses, 1)):
+        assert list(losses([rows], 125)) == []
+        assert len(list(losses([rows, dreamt], 125))) == factors
 
 
 def test_latents_that_travel_teach_the_encoder() -> None:

@@ -24,7 +24,7 @@ def split_few(labels: ArrayLike, players: int, rng: np.random.Generator, *, rows
         SplitError: fewer than one row or player, or a class with too few rows.
 
     >>> split_few([0, 0, 0, 1, 1, 1], 2, np.random.default_rng(0), rows_per_class=1)
-    [array([2, 3]), array([1, 4])]
+    [array([2, 5]), array([0, 4])]
     """
     labels = np.asarray(labels)
     if rows_per_class < 1 or players < 1:

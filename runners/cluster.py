@@ -193,8 +193,8 @@ class _Laboratory:
             players=[PlayerView(r.moves, r.mean, r.letters, r.rejected, r.staleness) for r in reports],
             undelivered=sum(r.superseded + r.unreachable for r in reports),
             close=close,
-            states=self._answers("state") if last and self._keep_states else {},
             **(self._closely(first=first, last=last) if close else {}),
+            states=self._answers("state") if last and self._keep_states else {},
         )
 
     def _closely(self, *, first: bool, last: bool) -> dict[str, Any]:

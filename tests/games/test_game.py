@@ -178,7 +178,7 @@ def test_a_sender_must_publish_what_the_listener_needs() -> None:
     rows = secret.batch({"x": DATA["x"]})
     message = (
         "player 0 cannot learn from player 1, which does not publish x; "
-        "remove the edge or give the sender these variables"
+        "remove the edge, give the sender these variables, or give the listener a model with `complete`"
     )
     specs = {0: spec(), 1: PlayerSpec(model=lambda: BlackBox(secret), data=rows)}
     with pytest.raises(GameError, match=message):

@@ -35,6 +35,9 @@ KEYS = [
     "equilibrium_error",
     "predicted",
     "measured",
+    "total_variation",
+    "accuracy",
+    "nash_gap_estimate",
 ]
 QUICK = ["--set", "play.moves=5", "--set", "play.samples=20"]
 SMALL = """\

@@ -1,6 +1,7 @@
 """What is said before play: the schedule that an experiment is really run under, on every engine."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -125,7 +126,8 @@ def test_schedules_in_words() -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in experiment_names() if not n.startswith("fleet")])
-def test_every_built_in_experiment_can_be_foretold(name: str) -> None:
+def test_every_built_in_experiment_can_be_foretold(name: str, require_data: Callable[[str], None]) -> None:
+    require_data(name)
     few = ["--set", "topology.arguments.n=10"] if name in ("delay", "loss", "one-neighbour", "poisson") else []
     assert topology(name, *few)["predicted"]["as_played"]["runner"]
 

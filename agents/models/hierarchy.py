@@ -39,6 +39,7 @@ class Hierarchy(nn.Module):
         self.classes = 0 if label is None else cast("int", label.categories)
         names, bits = list(self.latents), list(self.latents.values())
         shape = image.shape
+        self.prior = architecture.prior(self.classes, bits[0])
         self.down = nn.ModuleDict(
             {name: architecture.latent(self.classes + sum(bits[:k]), bits[k]) for k, name in enumerate(names) if k > 0}
         )
@@ -68,10 +69,10 @@ class Hierarchy(nn.Module):
 
     def log_joint(self, rows: Rows) -> Tensor:
         """log p(c, z, x) of whole rows, in nats: `[n]`."""
-        n = len(rows[self._image])
-        top = next(iter(self.latents.values()))
-        constant = top * math.log(2.0) + (math.log(self.classes) if self.classes else 0.0)
-        found = torch.full((n,), -constant, device=rows[self._image].device)
+        top = next(iter(self.latents))
+        found = _log_bits(self._top_logits(rows, rows[top]), rows[top])
+        if self.classes:
+            found = found - math.log(self.classes)
         for name in self.down:
             found = found + _log_bits(self.down[name](self._above(rows, name)), rows[name])
         return found + self._log_pixels(self.pixels(self._above(rows, self._image)), rows[self._image])
@@ -140,11 +141,15 @@ class Hierarchy(nn.Module):
             whole[self._label] = torch.randint(self.classes, (n,), generator=stream, device=device)
             drawn = drawn - math.log(self.classes)
         for name, bits in self.latents.items():
-            if name not in whole:
-                logits = self.down[name](self._above(whole, name)) if name in self.down else torch.zeros(n, bits)
-                logits = logits.to(device)
+            if name in whole:
+                continue
+            if name in self.down:
+                logits = self.down[name](self._above(whole, name))
                 whole[name] = _flip(logits, stream)
-                drawn = drawn + _log_bits(logits, whole[name])
+            else:
+                whole[name] = self._draw_top(whole, torch.zeros(n, bits, device=device), stream)
+                logits = self._top_logits(whole, whole[name])
+            drawn = drawn + _log_bits(logits, whole[name])
         if self._image not in whole:
             found = self.pixels(self._above(whole, self._image))
             if self.log_sigma is None:
@@ -154,6 +159,27 @@ class Hierarchy(nn.Module):
                 whole[self._image] = found + self.log_sigma.exp() * noise
             drawn = drawn + self._log_pixels(found, whole[self._image])
         return whole, drawn
+
+    def _top_logits(self, rows: Rows, bits: Tensor) -> Tensor:
+        """Logits of the top latents, each given those before it."""
+        if self.prior is None:
+            return torch.zeros_like(bits)
+        logits: Tensor = self.prior(self._classes_of(rows, bits), 2 * bits - 1)
+        return logits
+
+    def _draw_top(self, rows: Rows, bits: Tensor, stream: torch.Generator) -> Tensor:
+        """The top latents, one bit after the other; all at once where their prior is uniform."""
+        if self.prior is None:
+            return _flip(bits, stream)
+        for k in range(bits.shape[1]):
+            bits[:, k] = _flip(self._top_logits(rows, bits)[:, k], stream)
+        return bits
+
+    def _classes_of(self, rows: Rows, like: Tensor) -> Tensor:
+        """Classes as one-hot numbers, `[n, classes]`; `[n, 0]` without."""
+        if self._label is None:
+            return like.new_empty((len(like), 0))
+        return functional.one_hot(rows[self._label], self.classes).to(torch.float32)
 
     def _above(self, rows: Rows, name: str) -> Tensor:
         """What the decoder predicts `name` from, as one vector."""
@@ -172,10 +198,8 @@ class Hierarchy(nn.Module):
         return [*names[names.index(name) + 1 :], self._image, *([self._label] if self._label else [])]
 
     def _vector(self, rows: Rows, latents: Sequence[str]) -> Tensor:
-        parts = [2 * rows[name] - 1 for name in latents]
-        if self._label is not None:
-            parts.insert(0, functional.one_hot(rows[self._label], self.classes).to(torch.float32))
-        return torch.cat(parts, dim=1) if parts else self._nothing(rows)
+        like = rows[latents[0]] if latents else rows[self._image]
+        return torch.cat([self._classes_of(rows, like), *(2 * rows[name] - 1 for name in latents)], dim=1)
 
     def _nothing(self, rows: Rows) -> Tensor:
         image = rows[self._image]

@@ -35,7 +35,7 @@ class HVAE:
     Arguments:
         image: the variable x, `(rows, columns)`; binary with Bernoulli pixels, or real and unbounded with Gaussian
             ones of one learned σ.
-        latents: z_0, z_1, …, from the top to the image: name → number of bits. The prior of the top is uniform.
+        latents: z_0, z_1, …, from the top to the image: name → number of bits.
         label: the variable c, a scalar categorical one with a uniform prior; None for a model without classes.
         architecture: makes the networks.
         publish_latents: whether latents may travel to players who have the same ones.

@@ -109,7 +109,10 @@ def _factories(experiment: Experiment, players: Sequence[Hashable], dataset: Dat
 
 def _rows(shard: Shard, factory: Factory, dataset: Dataset) -> tuple[Batch, Batch]:
     """A player's rows and holdout, over the variables of its model that the data has."""
-    space = factory().space
+    try:
+        space = factory().space
+    except TypeError as error:
+        raise ExperimentError(f"an option of the model has a value of the wrong type: {error}") from None
     held = Space(tuple(v for v in space if v.name in dataset.batch.space))
     train, holdout = (held.batch({v.name: part[v.name] for v in held}) for part in (shard.train, shard.holdout))
     return train, holdout

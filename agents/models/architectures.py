@@ -54,6 +54,7 @@ class Fast:
     Arguments:
         width: of the hidden layers.
         depth: hidden layers of p(z_k | above).
+        linear: whether a linear path runs beside the hidden layer of decoder and encoder.
 
     Source: Germain, Gregor, Murray & Larochelle, *MADE: Masked Autoencoder for Distribution Estimation*, 2015, for the
     prior.
@@ -61,6 +62,7 @@ class Fast:
 
     width: int = 300
     depth: int = 2
+    linear: bool = True
 
     def prior(self, given: int, size: int) -> nn.Module | None:
         """See `Architecture`."""
@@ -72,11 +74,11 @@ class Fast:
 
     def image(self, given: int, shape: Shape) -> nn.Module:
         """See `Architecture`."""
-        return _DenseImage(_Dense(given, _pixels(shape), self.width, 1, linear=False), shape)
+        return _DenseImage(_Dense(given, _pixels(shape), self.width, 1, linear=self.linear), shape)
 
     def encoder(self, given: int, size: int, shape: Shape, *, lowest: bool) -> nn.Module:
         """See `Architecture`."""
-        return _WithImage(_Dense(given + _pixels(shape), size, self.width, 1, linear=False))
+        return _WithImage(_Dense(given + _pixels(shape), size, self.width, 1, linear=self.linear))
 
     def classifier(self, classes: int, shape: Shape) -> nn.Module:
         """See `Architecture`."""

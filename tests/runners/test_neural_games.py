@@ -219,6 +219,7 @@ def test_real_rows_examined_as_generated_ones_are_like_themselves() -> None:
         (["data.source=synthetic", "data.split={}", "data.test=null"], ExperimentError, "name a data set"),
         (["model.options.label=false", "data.distil=true"], ExperimentError, "set model.options.label"),
         (["model.options.latents={}"], SpaceError, "expected at least one name"),
+        (["model.options.rate=fast"], ExperimentError, "a value of the wrong type"),
         (["model.start=common"], ExperimentError, "needs a generator of arrays"),
         (["data.split.options.rows_per_class=400"], ValueError, "make rows_per_class smaller"),
     ],
@@ -246,7 +247,7 @@ def test_labels_outside_the_classes_are_refused() -> None:
 
 def test_a_run_whose_loss_is_not_finite_fails_by_name(small: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    result = CliRunner().invoke(app, ["run", small, "--set", "model.options.rate=1e30", "--out", str(out)])
+    result = CliRunner().invoke(app, ["run", small, "--set", "model.options.rate=1.0e+30", "--out", str(out)])
     assert result.exit_code == 1
     text = " ".join(result.output.split())
     assert "LossError" in text

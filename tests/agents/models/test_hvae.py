@@ -185,7 +185,7 @@ def test_no_factor_learns_from_a_value_that_it_has_drawn_itself() -> None:
     with pytest.raises(SpaceError, match="no source holds the label 'c'"):
         teach(alone, unlabelled, 1)
     net, stream = small(label=LABEL)._net, torch.Generator()
-    rows = {"x": torch.from_numpy(unlabelled["x"]).float()}
+    rows = {"x": torch.tensor(unlabelled["x"].tolist()).float()}
     dreamt = net.generate(5, stream, 125)
     for losses, factors in ((net.encoder_losses, 2), (net.label_losses, 1)):
         assert list(losses([rows], 125)) == []

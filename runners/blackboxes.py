@@ -1,6 +1,6 @@
 """The black boxes that experiment files name: from the options of a player to a function that makes its model."""
 
-__all__ = ["BLACK_BOXES", "black_box", "model_variables"]
+__all__ = ["BLACK_BOXES", "black_box", "model_variables", "neural"]
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -68,6 +68,23 @@ def model_variables(dataset: Dataset, *, label: bool) -> Space:
     )
 
 
+def neural(name: str) -> Any:
+    """A name of `agents.models`, imported only by games that need it.
+
+    Raises:
+        ExperimentError: what it is built on is not installed.
+    """
+    from ..agents import models
+
+    try:
+        return getattr(models, name)
+    except ModuleNotFoundError as error:
+        raise ExperimentError(
+            f"this needs the extra 'neural', and {error.name} is not installed: pip install 'nashgossip[neural]', "
+            "or make install-dev in a checkout"
+        ) from None
+
+
 def _taken(kind: str) -> list[str]:
     """The names of the options of the class behind a kind."""
     parameters = inspect.signature(_class_of(kind)).parameters.items()
@@ -76,14 +93,8 @@ def _taken(kind: str) -> list[str]:
 
 def _class_of(kind: str) -> Any:
     """Imported here, so that only games with such players load what they need."""
-    if kind == "hvae":
-        from ..agents.models import HVAE
-
-        return HVAE
-    if kind == "flow":
-        from ..agents.models import FlowModel
-
-        return FlowModel
+    if kind in _NEURAL:
+        return neural({"hvae": "HVAE", "flow": "FlowModel"}[kind])
     if kind == "gaussian-mixture":
         from sklearn.mixture import GaussianMixture
 
@@ -102,16 +113,17 @@ def _hvae(
     label: bool = False,
     **options: Any,
 ) -> GenerativeModel:
-    from ..agents.models import ARCHITECTURES, HVAE
-
-    make = ARCHITECTURES[require_name("architecture", architecture, ARCHITECTURES)]
+    known = neural("ARCHITECTURES")
+    make = known[require_name("architecture", architecture, known)]
     given = dict(networks or {})
     for name in given:
         require_name(f"option of architecture {architecture!r},", name, inspect.signature(make).parameters)
     images = [v for v in space if len(v.shape) == 2]
     if len(images) != 1:
         raise ExperimentError(f"model 'hvae' needs one image variable, the data has {', '.join(space.names)}")
-    return HVAE(images[0], latents, label=_label(space) if label else None, architecture=make(**given), **options)
+    named = _label(space) if label else None
+    made: GenerativeModel = neural("HVAE")(images[0], latents, label=named, architecture=make(**given), **options)
+    return made
 
 
 def _flow(space: Space, **options: Any) -> GenerativeModel:

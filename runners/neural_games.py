@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..agents import GenerativeModel, HasClasses, Source
 from ..games import Batch, Dataset, Game, Gossip, PlayerSpec, Shard, Space, class_histogram
 from ..topology import require_name
-from .blackboxes import black_box, model_variables
+from .blackboxes import black_box, model_variables, neural
 from .examination import Examiner, References
 from .experiment import Experiment, ExperimentError
 from .looks import Looks
@@ -61,15 +61,13 @@ def build_examiner(experiment: Experiment, game: Game) -> Examiner:
     """
     if not experiment.data.judge:
         return Examiner(game)
-    from ..agents.models import Judge
-
     dataset = load_data(experiment)
     images = [v for v in dataset.batch.space if len(v.shape) == 2]
     labels = dataset.labels
     if len(images) != 1 or labels is None:
         raise ExperimentError(f"data.judge needs images with labels, which data set {dataset.name!r} has not")
     pixels = dataset.batch[images[0].name]
-    judge = Judge.cached(pixels, labels, classes=dataset.classes or 0, seed=0)
+    judge = neural("Judge").cached(pixels, labels, classes=dataset.classes or 0, seed=0)
     rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_REFERENCES,)))
     chosen = rng.permutation(len(labels))[:_MOST_REFERENCES]
     features = judge.features(pixels[chosen])

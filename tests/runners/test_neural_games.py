@@ -1,6 +1,8 @@
 """Experiments of black boxes: how files become players, variants, distillation, and what is refused."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +254,23 @@ def test_a_run_whose_loss_is_not_finite_fails_by_name(small: str, tmp_path: Path
     text = " ".join(result.output.split())
     assert "LossError" in text
     assert "reduce the learning rate" in text
+
+
+def test_without_torch_the_extra_is_named(small: str) -> None:
+    code = f"""
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, Hidden())
+from nashgossip.runners.command import app
+sys.argv = ["nashgossip", "run", {small!r}]
+app()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "needs the extra 'neural', and torch is not installed" in " ".join(done.stderr.split())
 
 
 def test_black_boxes_learn_what_the_data_has() -> None:

@@ -3,6 +3,8 @@
 python benchmarks/sweep.py mnist-split --vary alpha.self_weight=0.3,0.5 --seeds 0,1,2 --out runs/split
 python benchmarks/sweep.py fashion --vary method=cooperative,symmetric --vary images=10,50 --seeds 0,1,2 --show accuracy
 
+python benchmarks/sweep.py digits-hvae --vary alpha.self_weight=0.1,0.5 --show "FD own,FD other" --picture curves.png
+
 Runs that are in --out already are not played again, so that a sweep that was stopped goes on.
 """
 
@@ -42,6 +44,10 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--show", default="TV,classes,FD own,FD other,FD all,held-out,gap,accuracy")
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
+    parser.add_argument("--picture", type=Path, help="curves of the means over the first varied key")
+    parser.add_argument(
+        "--line", action="append", default=[], metavar="NAME=VALUE", help="of the picture, for comparison"
+    )
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args()
     axes = [(key, values.split(",")) for key, _, values in (v.partition("=") for v in given.vary)]
@@ -59,6 +65,8 @@ def main() -> None:
         runs = [run for seed in seeds if (run := found[str(point), seed])]
         for figure in show:
             table(point, figure, runs, names)
+    if given.picture is not None:
+        draw(given, {float(p[0][1]): [run for s in seeds if (run := found[str(p), s])] for p in points}, show)
 
 
 def directory(given: argparse.Namespace, point: Sequence[tuple[str, str]], seed: str) -> Path:
@@ -93,6 +101,40 @@ def table(point: Sequence[tuple[str, str]], figure: str, runs: Sequence[dict[str
     seconds = np.mean([run["summary"]["seconds"] for run in runs])
     cells = [*(value for _, value in point), figure, *columns, shown(array.mean(axis=1)), outcomes, f"{seconds:.0f}"]
     print("| " + " | ".join(cells) + " |")
+
+
+def draw(given: argparse.Namespace, runs: dict[float, list[dict[str, Any]]], show: Sequence[str]) -> None:
+    """Mean over players, ± standard error over seeds, of each figure over the first varied key."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    panel = figure.subplots()
+    for name in show:
+        means = {
+            x: [
+                float(np.mean(known))
+                for run in some
+                if (known := [v for p in run["players"] if (v := FIGURES[name](p)) is not None])
+            ]
+            for x, some in runs.items()
+        }
+        points = [
+            (x, np.mean(v), np.std(v, ddof=1) / np.sqrt(len(v)) if len(v) > 1 else 0.0) for x, v in means.items() if v
+        ]
+        if points:
+            panel.errorbar(
+                *(np.array(column) for column in zip(*points, strict=True)), marker=".", capsize=2, label=name
+            )
+    for k, line in enumerate(given.line):
+        name, _, value = line.rpartition("=")
+        panel.axhline(float(value), color="black", linestyle=("--", ":", "-.")[k % 3], linewidth=1, label=name)
+    panel.set(
+        xlabel=given.vary[0].partition("=")[0],
+        ylabel=", ".join(show) if len(show) < 2 else "mean over players",
+        title=given.experiment,
+    )
+    panel.legend(fontsize=8)
+    figure.savefig(given.picture, dpi=130)
 
 
 def shown(values: np.ndarray[Any, Any]) -> str:

@@ -22,8 +22,8 @@ class RegretEstimate:
     to how well the model knows its own log-density.
 
     Arguments:
-        gain: Σ_k α_k (mean log-density of the clone − that of the player) over fresh rows of source k; negative where
-            learning on made it worse.
+        gain: Σ_k α_k (mean log-density of the clone − that of the player) over rows of source k that the further steps
+            have not used; negative where learning on made it worse.
         error: standard error of `gain` over the rows.
     """
 
@@ -58,13 +58,14 @@ def estimate_regret(
         rng: random stream.
 
     Returns:
-        The estimate; None for a model without log-density, or where a source has too few rows to be cut.
+        The estimate; None for a model without log-density, where a source has too few rows to be cut, or where no gain
+        is finite.
     """
     if not isinstance(model, HasLogDensity):
         return None
     taught, compared = [], []
     for source in sources:
-        if source.own and holdout:
+        if source.own and holdout and len(holdout) > 1:
             taught.append(source)
             compared.append(holdout)
             continue
@@ -83,18 +84,18 @@ def estimate_regret(
         difference = cast("HasLogDensity", better).log_density(rows) - model.log_density(rows)
         gain += source.weight * float(difference.mean())
         variance += source.weight**2 * float(difference.var(ddof=1)) / len(difference)
-    return RegretEstimate(gain, float(np.sqrt(variance)))
+    return RegretEstimate(gain, float(np.sqrt(variance))) if np.isfinite(gain) else None
 
 
 def accuracy(model: GenerativeModel, test: Batch, label: str) -> float | None:
-    """Share of test rows whose class the model tells; None for a model that tells no classes.
+    """Share of test rows whose class the model tells; None for a model that has no such label or tells no classes.
 
     Arguments:
         model: the player's.
         test: labelled rows; the model is shown all variables but the label.
         label: the variable that holds the class.
     """
-    if not isinstance(model, HasClasses):
+    if not isinstance(model, HasClasses) or label not in model.space:
         return None
     shown = test.restrict(Space(tuple(v for v in test.space if v.name != label)))
     probabilities: NDArray[np.float64] = model.class_probabilities(shown)

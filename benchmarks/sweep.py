@@ -9,9 +9,11 @@ Runs that are in --out already are not played again, so that a sweep that was st
 """
 
 import argparse
+import hashlib
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -71,13 +73,17 @@ def main() -> None:
 
 def directory(given: argparse.Namespace, point: Sequence[tuple[str, str]], seed: str) -> Path:
     """Where a run goes."""
-    return given.out / "-".join([given.experiment, *(f"{key.split('.')[-1]}={value}" for key, value in point), seed])
+    name = [given.experiment, *(f"{key.split('.')[-1]}={value}" for key, value in point), seed]
+    if given.settings:
+        name.append(hashlib.sha256(repr(sorted(given.settings)).encode()).hexdigest()[:8])
+    return Path(given.out) / "-".join(name)
 
 
 def play(given: argparse.Namespace, point: Sequence[tuple[str, str]], seed: str) -> dict[str, Any] | None:
     """One run, read back; None if it failed."""
     place = directory(given, point, seed)
     if not (place / "players.json").is_file():
+        shutil.rmtree(place, ignore_errors=True)  # what a run that was stopped has left
         settings = [f"{key}={value}" for key, value in point] + given.settings
         command = [sys.executable, "-m", "nashgossip.runners", "run", given.experiment, "--seed", seed]
         command += ["--out", str(place), "--json", *(part for s in settings for part in ("--set", s))]

@@ -41,7 +41,7 @@ def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int
         "gaussian-mixture": _gaussian_mixture,
         "kernel-density": _kernel_density,
     }
-    maker = makers[require_name("model kind", kind, (*BLACK_BOXES, "family"))]
+    maker = makers[require_name("model kind", kind, BLACK_BOXES)]
     own = [name for name, p in inspect.signature(maker).parameters.items() if p.kind is p.KEYWORD_ONLY]
     for option in options:
         require_name(f"option of model {kind!r},", option, [*own, *_taken(kind)])

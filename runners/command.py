@@ -19,6 +19,7 @@ from ..topology import attach_alpha, is_graph_file, read_graph, validate
 from .directory import RunDirectory
 from .experiment import ExperimentError, dump_experiment, experiment_names, load_experiment
 from .foresight import array_figures, graph_figures, played_schedule
+from .neural_games import build_watch
 from .outcome import Outcome
 from .playing import ENGINES
 from .session import Interrupted, Session, engine_options
@@ -60,10 +61,10 @@ def run(
             changes += [f"seed={seed}"] if seed is not None else []
             plan = load_experiment(experiment, changes)
             game = build_game(plan)
-            options = engine_options(plan, game)
+            options, watch = engine_options(plan, game), build_watch(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
         directory.describe(dump_experiment(plan), game, plan.seed)
-        _finish(Session(plan, game, options, directory, console), console, print_result if as_json else None)
+        _finish(Session(plan, game, options, watch, directory, console), console, print_result if as_json else None)
 
 
 @app.command()
@@ -80,7 +81,7 @@ def resume(
             run_directory = RunDirectory.existing(directory)
             plan = load_experiment(str(directory / "experiment.yaml"))
             game = build_game(plan)
-            session = Session(plan, game, engine_options(plan, game), run_directory, console)
+            session = Session(plan, game, engine_options(plan, game), build_watch(plan, game), run_directory, console)
             session.restore()
         _finish(session, console, print_result if as_json else None)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import RegretEstimate
-from ..games import Batch, Game, class_histogram, label_of, predicted_mixtures, total_variation
+from ..games import Batch, Game, GameError, class_histogram, label_of, predicted_mixtures, total_variation
 from ..topology import UnanchoredError
 from .observation import Observation
 
@@ -100,7 +100,7 @@ class Examiner:
             return None
         try:
             return predicted_mixtures(self.game, self._label)
-        except UnanchoredError:
+        except (UnanchoredError, GameError):  # no real data somewhere, or rows of which nobody knows the class
             return None
 
     def own_classes(self, player: Hashable) -> list[int]:
@@ -151,8 +151,7 @@ class Examiner:
     def quality(self, player: Hashable, batch: Batch | None, rng: np.random.Generator) -> Quality | None:
         """How close a player's generated rows are to real ones; None without references or rows.
 
-        Raises:
-            ValueError: too few rows for a distance.
+        Distances that fewer rows than features would have to give are left out.
         """
         if self.references is None or not batch:
             return None
@@ -163,8 +162,10 @@ class Examiner:
         own = np.isin(known.labels, self.own_classes(player))
         parts = {"own": own, "other": ~own, "all": np.ones_like(own)}
         distance: Callable[..., float] = frechet_distance
-        frechet = {name: distance(known.features[rows], made) for name, rows in parts.items() if rows.any()}
-        like = self._like_predicted(player, len(made), rng)
+        enough = known.features.shape[1] + 1  # fewer rows have no covariance of full rank
+        shown = {name: rows for name, rows in parts.items() if min(rows.sum(), len(made)) >= enough}
+        frechet = {name: distance(known.features[rows], made) for name, rows in shown.items()}
+        like = self._like_predicted(player, len(made), rng) if len(made) >= enough else None
         found = None if like is None else two_sample_test(known.features[like], made, rng)
         if found is None:
             return Quality(frechet, None, None)

@@ -144,6 +144,7 @@ class Monitor:
             self.oracle = _oracle(game)
             self.prediction = predict(game, schedule, oracle=self.oracle)
         self._pieces = [] if graphs is None or isinstance(game, FleetGame) else _pieces(game, graphs, unit)
+        self._named = isinstance(game, Game) and any(s.family is not None for s in game.specs.values())
         self.trace: list[Record] = []
         self.looks: list[Look] = []
         self._examiner = examiner
@@ -191,7 +192,7 @@ class Monitor:
         for any model that can hit a mixture: Σ_j B_ij h_j.
         """
         predicted = None if self._examiner is None else self._examiner.predicted
-        if self.oracle is not None or predicted is None:
+        if self.oracle is not None or predicted is None or self._pieces or self._named:
             return self.trace
         found = []
         for look in self.looks:

@@ -1,6 +1,6 @@
 """Games of black boxes: each player's model and rows, and what the laboratory knows to examine them by."""
 
-__all__ = ["black_box_specs", "build_examiner", "build_looks"]
+__all__ = ["black_box_specs", "build_examiner", "build_looks", "build_watch"]
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, cast
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import GenerativeModel, HasClasses, Source
-from ..games import Batch, Dataset, Game, Gossip, PlayerSpec, Shard, Space, class_histogram
+from ..games import Batch, Dataset, FleetGame, Game, Gossip, PlayerSpec, Shard, Space, class_histogram
 from ..topology import require_name
 from .blackboxes import black_box, model_variables, neural
 from .examination import Examiner, References
-from .experiment import Experiment, ExperimentError
+from .experiment import Experiment, ExperimentError, require_unused
 from .looks import Looks
 from .private_data import load_data, split_data
 
@@ -31,6 +31,7 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
         ExperimentError: overrides for players that are not there, or a distillation without labels.
         ValueError: one of the errors of `games` and of the models, which say what is wrong.
     """
+    require_unused("black boxes", experiment.model, ("smoothing", "step", "dimension", "classes"))
     dataset = load_data(experiment)
     shards = split_data(experiment, dataset, len(players))
     factories = _factories(experiment, players, dataset)
@@ -51,6 +52,19 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
         )
         for player, factory, train, (_, holdout), shard in zip(players, factories, data, rows, shards, strict=True)
     }
+
+
+def build_watch(experiment: Experiment, game: Game | FleetGame) -> tuple[Looks, Examiner | None]:
+    """How the players of an experiment are looked at, and by what they are examined; arrays have no examiner.
+
+    Raises:
+        ExperimentError: keys that mean nothing for arrays, or what `build_examiner` and `build_looks` say.
+    """
+    if isinstance(game, FleetGame):
+        require_unused("a graph of arrays", experiment.data, ("judge", "test", "distil"))
+        require_unused("a graph of arrays", experiment.play, ("looks", "regret_steps"))
+        return Looks(experiment.play.measure), None
+    return build_looks(experiment), build_examiner(experiment, game)
 
 
 def build_examiner(experiment: Experiment, game: Game) -> Examiner:
@@ -98,6 +112,8 @@ def _factories(experiment: Experiment, players: Sequence[Hashable], dataset: Dat
     made = []
     for k, name in enumerate(names):
         own = model.players.get(name, {})
+        if not isinstance(own.get("options", {}), dict):
+            raise ExperimentError(f"model.players.{name}.options is {own['options']!r}, expected options by name")
         seed = int(np.random.SeedSequence(experiment.seed, spawn_key=(_WEIGHTS, k)).generate_state(1)[0])
         kind = own.get("kind", model.kind)
         options = {**(model.options if kind == model.kind else {}), **own.get("options", {}), **changes}
@@ -109,8 +125,8 @@ def _rows(shard: Shard, factory: Factory, dataset: Dataset) -> tuple[Batch, Batc
     """A player's rows and holdout, over the variables of its model that the data has."""
     try:
         space = factory().space
-    except TypeError as error:
-        raise ExperimentError(f"an option of the model has a value of the wrong type: {error}") from None
+    except (TypeError, AttributeError, KeyError, RuntimeError) as error:
+        raise ExperimentError(f"an option of the model has a value that it cannot have: {error}") from None
     held = Space(tuple(v for v in space if v.name in dataset.batch.space))
     train, holdout = (held.batch({v.name: part[v.name] for v in held}) for part in (shard.train, shard.holdout))
     return train, holdout

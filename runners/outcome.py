@@ -87,7 +87,7 @@ class Outcome:
         players: in the order of the graph.
         trace: thinned records.
         last: the last record.
-        before: rows generated before the first move, if measured.
+        before: rows generated before the first move, if measured; none of a run that was resumed.
         after: rows generated after the last, if measured.
         states: the players' states, if asked for.
         diagnosis: the reasons for the outcome, and the ways of failing that were recognised.
@@ -162,7 +162,9 @@ def conclude(
         players: Sequence[PlayerOutcome] = _array_players(monitor, last)
     else:
         examiner = examiner or Examiner(game)
-        diagnosis = diagnose(game, monitor.evidence, monitor.prediction)
+        diagnosis = diagnose(game, monitor.trace, monitor.prediction)
+        if monitor.evidence is not monitor.trace and diagnosis.outcome != "stalled":  # whom looks are too few to miss
+            diagnosis = diagnose(game, monitor.evidence, monitor.prediction)
         players = _players(game, monitor, last, examiner, np.random.default_rng(seed))
     return Outcome(
         runner=runner,
@@ -175,7 +177,7 @@ def conclude(
         players=players,
         trace=monitor.trace,
         last=monitor.last,
-        before=first.samples,
+        before=first.samples if first.time == 0 else {},
         after=last.samples,
         states=last.states,
         diagnosis=diagnosis,

@@ -16,12 +16,12 @@ from ..games import FleetGame, Game
 from ..topology import require_name
 from .checkpoint import CheckpointError, checkpoints, load_tree, save_tree
 from .directory import RunDirectory
+from .examination import Examiner
 from .experiment import Experiment
 from .fleet_world import fleet_options, require_fleet
 from .looks import Looks
 from .monitor import Record
 from .network import edges_of
-from .neural_games import build_examiner, build_looks
 from .observation import require_whole
 from .outcome import Outcome
 from .playing import ENGINES, play
@@ -48,6 +48,7 @@ class Session:
         plan: the experiment.
         game: its game.
         options: of the engine, as `engine_options` gives them.
+        watch: how players are looked at and examined, as `build_watch` gives it.
         directory: where everything goes.
         console: for progress.
     """
@@ -57,6 +58,7 @@ class Session:
         plan: Experiment,
         game: Game | FleetGame,
         options: dict[str, Any],
+        watch: tuple[Looks, Examiner | None],
         directory: RunDirectory,
         console: Console,
     ) -> None:
@@ -64,6 +66,7 @@ class Session:
         self._plan, self._game, self._console = plan, game, console
         self._saved: Any = None
         self._options = options
+        self._looks, self._examiner = watch
 
     def restore(self) -> None:
         """Reads the last whole checkpoint and takes back the records that came after it.
@@ -117,8 +120,8 @@ class Session:
                 settings.runner,
                 seed=self._plan.seed,
                 moves=settings.moves,
-                looks=build_looks(self._plan) if isinstance(self._game, Game) else Looks(settings.measure),
-                examiner=build_examiner(self._plan, self._game) if isinstance(self._game, Game) else None,
+                looks=self._looks,
+                examiner=self._examiner,
                 on_look=writer.write_look,
                 looked=read_looks(self.directory.records) if self._saved is not None else (),
                 on_record=on_record,

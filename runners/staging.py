@@ -48,6 +48,9 @@ def _family_specs(experiment: Experiment, players: list[Any]) -> dict[Any, Playe
     family, shards = family_and_shards(experiment, len(players))
     model = experiment.model
     require_unused("model.family", model, ("players",))
+    require_unused(
+        "model.family", experiment.data, ("distil", "noise") if experiment.data.source == "synthetic" else ("distil",)
+    )
     return {
         player: PlayerSpec(
             family=family,

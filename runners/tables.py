@@ -165,7 +165,7 @@ def _columns(players: Sequence[PlayerOutcome]) -> dict[str, Callable[[PlayerOutc
     if any(p.accuracy is not None for p in players):
         found["accuracy"] = lambda p: _number(p.accuracy)
     if any(p.quality is not None for p in players):
-        found["FD"] = lambda p: _number(None if p.quality is None else p.quality.frechet["all"])
+        found["FD"] = lambda p: _number(None if p.quality is None else p.quality.frechet.get("all"))
     return found
 
 

@@ -170,7 +170,8 @@ class _Autoregressive(nn.Module):
     def __init__(self, given: int, size: int, width: int) -> None:
         super().__init__()
         self.first, self.last = nn.Linear(given + size, width), nn.Linear(width, size)
-        seen = torch.arange(width) % max(size - 1, 1) + 1  # unit h sees the first `seen[h]` bits
+        # unit h sees the vector and the first `seen[h]` bits; without a vector, seeing no bit is of no use
+        seen = torch.arange(width) % size if given else torch.arange(width) % max(size - 1, 1) + 1
         position = torch.arange(size)
         bits = (position[None, :] < seen[:, None]).to(torch.float32)
         self.register_buffer("inputs", torch.cat([torch.ones(width, given), bits], dim=1), persistent=False)

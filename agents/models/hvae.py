@@ -97,6 +97,7 @@ class HVAE:
         self._image, self._label = image.name, None if label is None else label.name
         self._batch, self._steps, self._rate, self._decay = batch, steps, rate, decay
         self._corruption, self._importance, self._learns, self._chunk = corruption, importance, learns, chunk
+        self._threads = threads
         use_threads(threads)
         self._device = choose_device(device)
         with initial_weights(seed):
@@ -124,6 +125,7 @@ class HVAE:
         """
         if self._learns == "classifier" and not any(self._label in s.batch.space for s in sources):
             raise SpaceError(f"only the classifier learns, but no source holds the label {self._label!r}")
+        use_threads(self._threads)
         stream = torch_stream(rng, self._device)
         picks = list(minibatches(sources, self._batch, self._steps, rng))
         done = self._trainer.steps
@@ -138,6 +140,7 @@ class HVAE:
 
     def generate(self, n: int, rng: np.random.Generator) -> Batch:
         """n rows: a class, latents and an image each, from the top down."""
+        use_threads(self._threads)
         stream = torch_stream(rng, self._device)
         with torch.inference_mode():
             return self._batches([self._net.generate(n, stream, self._chunk)] if n else [])
@@ -145,9 +148,11 @@ class HVAE:
     def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """The rows with what they lack drawn by the model itself.
 
-        Where there is an image the encoder draws the rest, from the image upwards; where there is none the decoder
-        does, from the top downwards. Values that are given are kept.
+        Where there is an image the encoder draws the rest, from the image upwards, without regard to what is given
+        above; where there is none the decoder does, from the top downwards, without regard to what is given below.
+        Values that are given are kept.
         """
+        use_threads(self._threads)
         stream = torch_stream(rng, self._device)
         with torch.inference_mode():
             return self._batches([self._net.complete(rows, stream, self._chunk) for rows in self._chunks(batch)])
@@ -161,6 +166,7 @@ class HVAE:
 
         Source: Burda, Grosse & Salakhutdinov, *Importance Weighted Autoencoders*, 2016.
         """
+        use_threads(self._threads)
         stream = torch.Generator(self._device).manual_seed(0)
         missing = any(v.name not in batch.space for v in self._space)
         draws = self._importance if missing else 1
@@ -180,6 +186,7 @@ class HVAE:
         """
         if self._label is None:
             raise SpaceError("this model has no label, and tells no classes apart")
+        use_threads(self._threads)
         with torch.inference_mode():
             parts = [torch.softmax(self._net.class_logits(rows), dim=1) for rows in self._chunks(batch)]
         found: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
@@ -219,7 +226,7 @@ class HVAE:
         for source, pick in zip(sources, picks, strict=True):
             if len(pick):
                 rows = self._tensors(source.batch, pick)
-                if source.own and self._corruption:
+                if source.own and self._corruption and self._image in rows:
                     rows[self._image] = self._corrupted(rows[self._image], stream)
                 found.setdefault(source.batch.space.names, []).append(rows)
         return [joined(groups) for groups in found.values()]

@@ -106,6 +106,7 @@ def test_a_player_estimates_on_what_it_hears_from_a_stream_of_its_own() -> None:
 class Thresholds:
     """Tells class 1 where x > 0, and notes what it was shown."""
 
+    space = Space((Variable("c", "categorical", categories=2), Variable("x", "real")))
     shown: Batch | None = None
 
     def class_probabilities(self, batch: Batch) -> NDArray[np.float64]:
@@ -122,3 +123,4 @@ def test_accuracy_counts_right_answers_and_hides_the_label() -> None:
     assert model.shown is not None
     assert model.shown.space.names == ("x",)
     assert accuracy(taught(0.0), test, "c") is None
+    assert accuracy(model, test, "d") is None  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nashgossip.agents import Source
-from nashgossip.games import BatchError, Game, SpaceError, load_digits
+from nashgossip.agents.models import HVAE, Fast
+from nashgossip.games import BatchError, Game, SpaceError, Variable, load_digits
 from nashgossip.runners import ExperimentError, build_game, load_experiment, play
 from nashgossip.runners.blackboxes import black_box
 from nashgossip.runners.command import app
@@ -284,3 +285,42 @@ def test_black_boxes_learn_what_the_data_has() -> None:
     rows = model.space.batch({"x": load_digits().batch["x"][:50]})
     model.learn([Source(rows, 1.0)], np.random.default_rng(0))
     assert len(model.generate(3, np.random.default_rng(0))) == 3
+
+
+# --- what a run is watched with ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [["ring", "data.judge=true"], ["ring", "data.test={}"], ["fleet", "play.looks=5"], ["fleet", "data.judge=true"]],
+)
+def test_what_cannot_be_watched_is_refused_before_anything_is_written(settings: list[str], tmp_path: Path) -> None:
+    name, *changes = settings
+    small_fleet = ["topology.arguments={n: 100, k: 4}"] if name == "fleet" else []
+    arguments = [f"--set={s}" for s in [*changes, *small_fleet]]
+    result = CliRunner().invoke(app, ["run", name, *arguments, "--out", str(tmp_path / "none")])
+    assert result.exit_code == 2, result.output
+    assert not (tmp_path / "none").exists()
+
+
+def test_few_measured_rows_leave_distances_out_and_no_label_no_accuracy(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    settings = ["runner=rounds", "moves=1", "measure=20", "regret_steps=0", "looks=2", "data.test={}"]
+    arguments = [f"--set={s}" for s in settings]
+    result = CliRunner().invoke(app, ["run", "digits-hvae", *arguments, "--out", str(out), "--json"])
+    assert result.exit_code == 0, result.output
+    for player in json.loads((out / "players.json").read_text()):
+        assert player["quality"] == {"frechet": {}, "two_sample": None, "p_value": None}
+        assert player["accuracy"] is None
+        assert player["total_variation"] is not None
+
+
+def test_a_prior_of_the_top_latents_may_depend_on_the_class() -> None:
+    """Each bit of z0 is learned to be the class; a prior whose first bit does not see the class could not be."""
+    x, c = Variable("x", "binary", (8, 8)), Variable("c", "categorical", categories=2)
+    model = HVAE(x, {"z0": 3}, label=c, architecture=Fast(16), batch=50, steps=400, rate=1e-2)
+    labels = np.arange(200) % 2
+    rows = {"c": labels, "z0": np.repeat(labels[:, None], 3, axis=1), "x": np.zeros((200, 8, 8), int)}
+    model.learn([Source(model.space.batch(rows), 1.0)], np.random.default_rng(0))
+    made = model.generate(400, np.random.default_rng(1))
+    assert (made["z0"] == made["c"][:, None]).mean(axis=0).min() > 0.95

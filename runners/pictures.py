@@ -130,6 +130,7 @@ def draw_samples(outcome: Outcome) -> Figure | None:
     if image is None:
         return None
     lines = max(1, _FEW_LINES // len(players))
+    gap = 2 if lines > 1 else 0  # sets players apart
     figure = Figure(figsize=(10.5, 0.55 + 0.52 * len(players) * lines), layout="constrained")
     for panel, title, batches in zip(
         figure.subplots(1, 2),
@@ -141,7 +142,7 @@ def draw_samples(outcome: Outcome) -> Figure | None:
         rows = [_sheet(batches.get(player), image, shape[0], lines, outcome.examiner) for player in players]
         width = max(row.shape[1] for row in rows)
         sheet = np.concatenate(
-            [np.pad(row, ((0, 2), (0, width - row.shape[1])), constant_values=np.nan) for row in rows]
+            [np.pad(row, ((0, gap), (0, width - row.shape[1])), constant_values=np.nan) for row in rows]
         )
         panel.imshow(sheet, cmap="gray_r", interpolation="nearest", vmin=0, vmax=1)
         height = sheet.shape[0] / len(players)

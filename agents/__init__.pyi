@@ -9,6 +9,7 @@ from .mailbox import Letter as Letter
 from .mailbox import Mailbox as Mailbox
 from .message import Message as Message
 from .minibatches import minibatches as minibatches
+from .ngram import NgramModel as NgramModel
 from .player import ModelError as ModelError
 from .player import Move as Move
 from .player import Neighbour as Neighbour

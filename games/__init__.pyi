@@ -55,6 +55,8 @@ from .prediction import Mode as Mode
 from .prediction import Prediction as Prediction
 from .prediction import predict as predict
 from .schedule import Schedule as Schedule
+from .scripts import Alphabet as Alphabet
+from .scripts import WordError as WordError
 from .shards import Shard as Shard
 from .shards import split_dataset as split_dataset
 from .space import Batch as Batch
@@ -76,3 +78,7 @@ from .tracking import Tracking as Tracking
 from .tracking import equilibria as equilibria
 from .tracking import predict_tracking as predict_tracking
 from .tracking import tracking_error as tracking_error
+from .words import Lexicon as Lexicon
+from .words import WordList as WordList
+from .words import load_words as load_words
+from .words import read_word_list as read_word_list

@@ -4,6 +4,9 @@ from .conformance import ConformanceError as ConformanceError
 from .conformance import check_model as check_model
 from .estimator import EstimatorModel as EstimatorModel
 from .exponential import ExponentialFamilyModel as ExponentialFamilyModel
+from .identifier import IdentifierError as IdentifierError
+from .identifier import LanguageIdentifier as LanguageIdentifier
+from .identifier import LanguageShares as LanguageShares
 from .inspection import RegretEstimate as RegretEstimate
 from .mailbox import Letter as Letter
 from .mailbox import Mailbox as Mailbox

@@ -144,8 +144,11 @@ class Contexts:
         contexts = 1
         for depth in range(self.order):
             here = alive & (numbers >= 0)
+            if not here.any():  # no sequence is so long
+                self.order = depth
+                break
             keys, place = np.unique(numbers[here] * self._radix + rows[here], return_inverse=True)
-            counts = np.bincount(place, mass[here], len(keys))
+            counts = np.bincount(place, mass[here], len(keys)).astype(np.float64)
             if depth == 0:  # the start, which nothing draws
                 keys, counts = np.append(keys, self.size), np.append(counts, 0.0)
             first = np.searchsorted(keys, np.arange(contexts + 1) * self._radix)

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 _ORDER = 6
 _STEPS = 5000
 _CLOSE = 1e-10
+_RESPELLED = 5000
+"""Words of a language that are spelled in a script it has not: enough to know its letters by."""
 
 
 class IdentifierError(ValueError):
@@ -60,7 +62,7 @@ class LanguageIdentifier:
     A language that is not written in a script is looked for there as a player that reads both would spell its words:
     they are completed by a model of the rows of all languages that have both. Where there is none, its share is 0.
 
-    Made by `LanguageIdentifier.train`.
+    Made by `LanguageIdentifier.train`. It is what `runners.Examiner` takes to tell the classes of words.
 
     Source: A. P. Dempster, N. M. Laird and D. B. Rubin, *Maximum likelihood from incomplete data via the EM algorithm*,
     1977; for the errors T. A. Louis, *Finding the observed information matrix when using the EM algorithm*, 1982.
@@ -110,6 +112,11 @@ class LanguageIdentifier:
                 words = _only(batch, v).select(here) if len(here) else _respelled(batch, v, labels == c, written, rng)
                 models[v.name].append(None if words is None else _taught((v,), words))
         return cls(models, classes)
+
+    @property
+    def carrier(self) -> str | None:
+        """None: a word is of its language in whatever script it travels."""
+        return None
 
     def log_likelihoods(self, batch: Batch) -> Array:
         """log p_l(word) of each row in each language, by the first script of the batch: `[n, k]`; −∞ if there is none.
@@ -167,12 +174,16 @@ def _taught(scripts: tuple[Variable, ...], words: Batch) -> NgramModel:
 
 
 def _respelled(
-    batch: Batch, into: Variable, rows: NDArray[np.bool_], written: Mapping[str, NDArray[np.bool_]], rng: np.random.Generator
+    batch: Batch,
+    into: Variable,
+    rows: NDArray[np.bool_],
+    written: Mapping[str, NDArray[np.bool_]],
+    rng: np.random.Generator,
 ) -> Batch | None:
     """Words of a language in a script that it has not, as a model of rows that have both completes them."""
     for name, here in written.items():
         both = np.flatnonzero(here & written[into.name])
-        some = np.flatnonzero(rows & here)
+        some = np.flatnonzero(rows & here)[:_RESPELLED]
         if name != into.name and len(both) and len(some):
             scripts = (batch.space[name], into)
             model = _taught(scripts, batch.restrict(Space(scripts)).select(both))

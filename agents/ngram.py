@@ -74,10 +74,12 @@ class NgramModel:
             ValueError: a source has nothing but empty words, as a language has in a script in which it is not written.
         """
         used = [source for source in sources if source.weight > 0 and len(source.batch)]
+        if not used:
+            return
         worth = sum(s.weight for s in used) ** 2 / sum(s.weight**2 / len(s.batch) for s in used)
         parts = []
         for source in used:
-            rows, _ = self._filled(source.batch, rng)
+            rows = self._rows_of(source.batch, rng)
             if (rows[:, 0] == self._spellings.end).all():
                 raise ValueError(
                     f"all words of a source are empty in {', '.join(source.batch.space.names)}; give the player the "
@@ -85,7 +87,8 @@ class NgramModel:
                 )
             parts.append((rows, np.full(len(rows), source.weight * worth / len(rows))))
         rows, place = np.unique(np.concatenate([rows for rows, _ in parts]), axis=0, return_inverse=True)
-        self._fit(rows, np.bincount(place.reshape(-1), np.concatenate([weights for _, weights in parts]), len(rows)))
+        weights = np.concatenate([some for _, some in parts])
+        self._fit(rows, np.bincount(place.reshape(-1), weights, len(rows)).astype(np.float64))
 
     def generate(self, n: int, rng: np.random.Generator) -> Batch:
         """n independent words.
@@ -111,8 +114,18 @@ class NgramModel:
         Raises:
             ValueError: nothing was learned yet.
         """
-        self._learned()
-        return self._filled(batch, np.random.default_rng(0))[1]
+        known = self._learned()
+        if any(v.name not in batch.space for v in self._space):
+            return self._filled(batch, np.random.default_rng(0))[1]
+        rows, end = self._spellings.encode(batch), self._spellings.end
+        total = np.zeros(len(rows))
+        ids, alive = known.start(len(rows)), np.arange(len(rows))
+        for t in range(self._spellings.length if len(rows) else 0):
+            symbols = rows[alive, t]
+            with np.errstate(divide="ignore"):
+                total[alive] += np.log(known.probabilities(ids, symbols, first=t == 0))
+            ids, alive = _living(known.step(ids, symbols), alive, symbols != end)
+        return total
 
     def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Rows with all spellings; what is given is kept.
@@ -121,7 +134,7 @@ class NgramModel:
         those seen, and where none was, all of them. What is given further right does not count, which is exact for
         letters that stand for each other one to one.
         """
-        rows, _ = self._filled(batch, rng)
+        rows = self._rows_of(batch, rng)
         given = {v.name: batch.restrict(Space((v,)))[v.name] for v in self._space if v.name in batch.space}
         return self._space.batch({**self._spellings.decode(rows), **given})
 
@@ -161,6 +174,12 @@ class NgramModel:
         self._contexts = Contexts(
             rows, weights, size=self._spellings.size, order=self._order, smoothing=self._smoothing, base=self._base
         )
+
+    def _rows_of(self, batch: Batch, rng: np.random.Generator) -> Ids:
+        """Rows as symbols, completed where they lack spellings: `[n, length]`."""
+        if all(v.name in batch.space for v in self._space):
+            return self._spellings.encode(batch)
+        return self._filled(batch, rng)[0]
 
     def _filled(self, batch: Batch, rng: np.random.Generator) -> tuple[Ids, Array]:
         """Rows as symbols with all spellings, `[n, length]`, and log p of what was given, `[n]`."""

@@ -59,7 +59,8 @@ class Spellings:
         for size in self._sizes:
             letters = np.outer(letters, np.arange(size) < size - 1).reshape(-1)
         letters[self.end] = True
-        return letters / letters.sum()
+        base: Array = letters / letters.sum()
+        return base
 
     def encode(self, batch: Batch) -> Ids:
         """Rows as symbols, `[n, length]`; a spelling that the batch lacks counts as its first letter."""

@@ -1,4 +1,4 @@
-"""Real data as checked batches: the embedded digits, MNIST, Fashion-MNIST, or rows of one's own."""
+"""Real data as checked batches: the embedded digits, MNIST, Fashion-MNIST, words, or rows of one's own."""
 
 __all__ = ["Dataset", "load_dataset", "load_digits", "load_mnist_format"]
 
@@ -60,11 +60,11 @@ class Dataset:
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """The data set called `digits`, `mnist` or `fashion-mnist`.
+    """The data set called `digits`, `mnist`, `fashion-mnist` or `words`.
 
     Arguments:
         name: one of the names above.
-        options: keyword arguments of `load_digits` or `load_mnist_format`.
+        options: keyword arguments of `load_digits`, `load_mnist_format` or `load_words`.
 
     Raises:
         UnknownNameError: no data set has this name, or its loader no such option; the nearest is suggested.
@@ -73,7 +73,9 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     >>> load_dataset("digits", binarize=0.5).batch.space.names
     ('label', 'x')
     """
-    loaders: dict[str, Callable[..., Dataset]] = {"digits": load_digits}
+    from .words import load_words
+
+    loaders: dict[str, Callable[..., Dataset]] = {"digits": load_digits, "words": load_words}
     loaders |= {known: partial(load_mnist_format, known) for known in PUBLISHED}
     loader = loaders[require_name("data set", name, loaders)]
     for option in options:

@@ -18,8 +18,8 @@ from .specs import GameError
 
 
 def label_of(space: Space) -> str | None:
-    """The name of the space's only categorical variable; None if there is none or more than one."""
-    found = [v.name for v in space if v.kind == "categorical"]
+    """The name of the space's only scalar categorical variable; None if there is none or more than one."""
+    found = [v.name for v in space if v.kind == "categorical" and not v.shape]
     return found[0] if len(found) == 1 else None
 
 

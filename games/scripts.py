@@ -71,7 +71,8 @@ class Alphabet:
                 row[: len(word)] = [self._places[letter] for letter in word]
             except KeyError as error:
                 raise WordError(
-                    f"{word!r} has the letter {error.args[0]!r}, which the {self.script} alphabet {self.letters!r} lacks"
+                    f"{word!r} has the letter {error.args[0]!r}, which is none of the {self.script} alphabet "
+                    f"{self.letters!r}"
                 ) from None
         return rows
 

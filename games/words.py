@@ -2,7 +2,7 @@
 
 __all__ = ["Lexicon", "WordList", "load_words", "read_word_list"]
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +20,10 @@ from .space import Space, Variable
 _RAREST = 2e-4
 """Share of all letters below which a letter is taken for a foreign one."""
 _MOST_LETTERS = 150
+_MORE = 2
+"""Words read for each one wanted: some are left out."""
+_FIRST = 500
+"""Most frequent words, which tell the script of a language."""
 _SERBIAN = "sr"
 _SERBIAN_LIST = "sh"
 """wordfreq keeps Serbian in Latin letters, in one list with Bosnian and Croatian."""
@@ -125,7 +129,7 @@ class Lexicon:
 
 
 def load_words(
-    *, languages: Sequence[str], rows: int = 2000, length: int = 12, top: int = 5000, seed: int = 0
+    *, languages: Sequence[str] = (), rows: int = 2000, length: int = 12, top: int = 5000, seed: int = 0
 ) -> Dataset:
     """Words of several languages, as often as they are used: `rows` of each, drawn from its most frequent ones.
 
@@ -163,12 +167,12 @@ def read_word_list(language: str, *, length: int = 12, top: int = 5000) -> WordL
     for name, value in (("length", length), ("top", top)):
         if not isinstance(value, int) or value < 1:
             raise DatasetOptionError(f"{name} is {value!r}, expected a whole number of at least 1")
-    words, frequencies = _frequent(language, 2 * top + 1000)
+    words, frequencies = _frequent(language, _MORE * top + 1000)
     script = _main_script(words, frequencies)
     letters = _common_letters(words, frequencies, script)
     if language == _SERBIAN:
         letters &= set(SERBIAN_LATIN)
-    left_out = Counter[str]()
+    left_out = dict.fromkeys(("script", "letter", "length"), 0.0)
     kept: list[float] = []
     spelled: dict[str, list[str]] = {}
     for word, frequency in zip(words, frequencies, strict=True):
@@ -187,11 +191,11 @@ def read_word_list(language: str, *, length: int = 12, top: int = 5000) -> WordL
                 spelled.setdefault(name, []).append(spelling)
     if len(kept) < top:
         raise DatasetOptionError(
-            f"language {language!r} has {len(kept)} words of at most {length} letters, fewer than the {top} asked for; "
-            "make top smaller or length larger"
+            f"of the {len(words)} most frequent words of language {language!r} {len(kept)} have at most {length} letters "
+            f"of one script, expected {top}; make top smaller or length larger"
         )
     total = sum(kept) + sum(left_out.values())
-    shares = {reason: left_out[reason] / total for reason in ("script", "letter", "length")}
+    shares = {reason: share / total for reason, share in left_out.items()}
     return WordList(language, {k: tuple(v) for k, v in spelled.items()}, np.array(kept) / sum(kept), shares)
 
 
@@ -218,16 +222,16 @@ def _frequent(language: str, most: int) -> tuple[list[str], list[float]]:
 
 
 def _main_script(words: Sequence[str], frequencies: Sequence[float]) -> str:
-    shares = Counter[str]()
-    for word, frequency in zip(words, frequencies, strict=True):
+    shares: dict[str, float] = defaultdict(float)
+    for word, frequency in zip(words[:_FIRST], frequencies, strict=False):
         for letter in word:
             shares[script_of(letter)] += frequency
-    del shares[""]
+    shares.pop("", None)
     return max(shares, key=lambda script: (shares[script], script), default="")
 
 
 def _common_letters(words: Sequence[str], frequencies: Sequence[float], script: str) -> set[str]:
-    shares = Counter[str]()
+    shares: dict[str, float] = defaultdict(float)
     for word, frequency in zip(words, frequencies, strict=True):
         for letter in word:
             if script_of(letter) == script:

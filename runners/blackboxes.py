@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..agents import EstimatorModel, GenerativeModel
+from ..agents import EstimatorModel, GenerativeModel, NgramModel
 from ..games import Dataset, Space
 from ..topology import require_name
 from .experiment import ExperimentError
@@ -181,6 +181,7 @@ _KINDS = {
     "gaussian-mixture": _Kind(_gaussian_mixture, _mixture_class, positional=True),
     "hvae": _Kind(_hvae, partial(neural, "HVAE"), seeded=True),
     "kernel-density": _Kind(_kernel_density, _kernel_class, positional=True),
+    "ngram": _Kind(NgramModel, lambda: NgramModel),
 }
 
 BLACK_BOXES = tuple(_KINDS)

@@ -1,11 +1,11 @@
 """What players generate, held against real rows: class shares and their prediction, distances, two-sample tests."""
 
-__all__ = ["Examiner", "Look", "Quality", "References"]
+__all__ = ["Examiner", "Eye", "Look", "Quality", "References"]
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,23 @@ class Quality:
     p_value: float | None
 
 
+class Eye(Protocol):
+    """What tells the classes of generated rows."""
+
+    @property
+    def carrier(self) -> str | None:
+        """The variable by which it tells them; None if whatever travels along an edge tells as much."""
+        ...
+
+    def shares(self, batch: Batch) -> NDArray[np.float64] | None:
+        """The share of each class, `[k]`; None where the rows hold nothing that tells it."""
+        ...
+
+    def classes(self, batch: Batch) -> NDArray[Any] | None:
+        """The class of each row, `[n]`; None where the rows hold nothing that tells it."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class References:
     """The laboratory's real rows, and its eye.
@@ -74,6 +91,19 @@ class References:
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
 
+    @property
+    def carrier(self) -> str | None:
+        """The image."""
+        return self.image
+
+    def shares(self, batch: Batch) -> NDArray[np.float64] | None:
+        """Class shares of the images, `[k]`; None without images."""
+        return np.asarray(self.judge.shares(batch[self.image])) if self.image in batch.space else None
+
+    def classes(self, batch: Batch) -> NDArray[Any] | None:
+        """The class of each image, `[n]`; None without images."""
+        return np.asarray(self.judge.classes(batch[self.image])) if self.image in batch.space else None
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -85,12 +115,12 @@ class Examiner:
 
     Arguments:
         game: the game.
-        references: real rows and a judge, for players that generate images.
+        references: what tells the classes: real images and a judge, or `LanguageIdentifier`, for words.
         label: the variable that holds the class; by default the only categorical one of each player, if they all agree.
     """
 
     game: Game
-    references: References | None = None
+    references: Eye | None = None
     label: str | None = None
 
     def __post_init__(self) -> None:
@@ -109,7 +139,7 @@ class Examiner:
             return None
         try:
             return predicted_mixtures(
-                self.game, self.label, carrier=None if self.references is None else self.references.image
+                self.game, self.label, carrier=None if self.references is None else self.references.carrier
             )
         except (UnanchoredError, GameError):  # no real data somewhere, or rows of which nobody knows the class
             return None
@@ -132,15 +162,13 @@ class Examiner:
         if not batch:
             return None
         if self.references is not None:
-            image = self.references.image
-            return np.asarray(self.references.judge.shares(batch[image])) if image in batch.space else None
+            return self.references.shares(batch)
         return class_histogram(batch, self.label) if self.label is not None and self.label in batch.space else None
 
     def classes(self, batch: Batch) -> NDArray[Any] | None:
         """The class of each generated row, `[n]`: by the judge, else its label; None where nothing tells it."""
         if self.references is not None:
-            image = self.references.image
-            return np.asarray(self.references.judge.classes(batch[image])) if image in batch.space else None
+            return self.references.classes(batch)
         return batch[self.label] if self.label is not None and self.label in batch.space else None
 
     def look(self, observed: Observation) -> Look:
@@ -168,7 +196,7 @@ class Examiner:
 
         Distances that fewer rows than features would have to give are left out.
         """
-        if self.references is None or not batch or self.references.image not in batch.space:
+        if not isinstance(self.references, References) or not batch or self.references.image not in batch.space:
             return None
         from ..agents.models import frechet_distance, two_sample_test  # torch: only where there are images
 
@@ -189,7 +217,7 @@ class Examiner:
     def _like_predicted(self, player: Hashable, n: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
         """Positions of n real rows, drawn without repetition, with the predicted class shares."""
         predicted = self.predicted_of(player)
-        if self.references is None or predicted is None:
+        if not isinstance(self.references, References) or predicted is None:
             return None
         counts = rng.multinomial(n, predicted)
         places = [np.flatnonzero(self.references.labels == c) for c in range(len(counts))]

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents import GenerativeModel, HasClasses, Source
+from ..agents import GenerativeModel, HasClasses, LanguageIdentifier, Source
 from ..games import Batch, Dataset, FleetGame, Game, Gossip, PlayerSpec, Space, class_histogram
 from ..topology import require_name
 from .blackboxes import black_box, model_variables, neural
@@ -72,16 +72,20 @@ def build_examiner(experiment: Experiment, game: Game) -> Examiner:
     """What examines the players of an experiment: with a judge and real rows where it asks for them.
 
     Raises:
-        ExperimentError: a judge is asked for, and the data has no images or labels.
+        ExperimentError: a judge is asked for, and the data has no images or words, or no labels.
     """
     if not experiment.data.judge:
         several = any(sum(v.kind == "categorical" for v in game.space(p)) > 1 for p in game.players)
         return Examiner(game, label=load_data(experiment).label if several and not experiment.model.family else None)
-    dataset = load_data(experiment)
+    more = {"rows": _MOST_REFERENCES, "seed": _REFERENCES} if experiment.data.source == "words" else {}
+    dataset = load_data(experiment, **more)  # words are drawn anew, so that the players' rows are none of these
     images = [v for v in dataset.batch.space if len(v.shape) == 2]
+    words = [v for v in dataset.batch.space if v.kind == "categorical" and len(v.shape) == 1]
     labels = dataset.labels
+    if words and not images and dataset.label is not None:
+        return Examiner(game, LanguageIdentifier.train(dataset.batch, dataset.label))
     if len(images) != 1 or labels is None:
-        raise ExperimentError(f"data.judge needs images with labels, which data set {dataset.name!r} has not")
+        raise ExperimentError(f"data.judge needs images or words with labels, which data set {dataset.name!r} has not")
     pixels = dataset.batch[images[0].name]
     judge = neural("Judge").cached(pixels, labels, classes=dataset.classes or 0, seed=0)
     rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_REFERENCES,)))

@@ -142,12 +142,12 @@ class LanguageIdentifier:
         """The shares of the languages among the words, with their errors.
 
         Raises:
-            IdentifierError: no rows, or another script.
+            IdentifierError: no words, or another script.
         """
-        if not len(batch):
-            raise IdentifierError("no words came, expected at least one")
         logs = self.log_likelihoods(batch)
         logs = logs[np.isfinite(logs).any(axis=1)]  # an empty word is of no language
+        if not len(logs):
+            raise IdentifierError("no words came, expected at least one that is not empty")
         p = np.exp(logs - logs.max(axis=1, keepdims=True))
         shares = _most_likely(p)
         return LanguageShares(shares, _covariance(p, shares))

@@ -191,8 +191,8 @@ def read_word_list(language: str, *, length: int = 12, top: int = 5000) -> WordL
                 spelled.setdefault(name, []).append(spelling)
     if len(kept) < top:
         raise DatasetOptionError(
-            f"of the {len(words)} most frequent words of language {language!r} {len(kept)} have at most {length} letters "
-            f"of one script, expected {top}; make top smaller or length larger"
+            f"of the {len(words)} most frequent words of language {language!r} {len(kept)} have at most {length} "
+            f"letters of one script, expected {top}; make top smaller or length larger"
         )
     total = sum(kept) + sum(left_out.values())
     shares = {reason: share / total for reason, share in left_out.items()}

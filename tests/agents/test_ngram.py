@@ -99,10 +99,14 @@ def following(rows: NDArray[Any]) -> NDArray[np.float64]:
 @pytest.mark.parametrize("order", [2, 5])
 def test_it_generates_by_its_density(order: int) -> None:
     space = Space((Variable("x", "categorical", (3,), categories=4), Variable("y", "categorical", (3,), categories=3)))
-    rows = space.batch({"x": [[0, 1, 3], [0, 0, 3], [1, 3, 3], [2, 1, 0]], "y": [[1, 0, 2], [1, 1, 2], [0, 2, 2], [1, 0, 1]]})
+    rows = space.batch(
+        {"x": [[0, 1, 3], [0, 0, 3], [1, 3, 3], [2, 1, 0]], "y": [[1, 0, 2], [1, 1, 2], [0, 2, 2], [1, 0, 1]]}
+    )
     model = taught(space, Source(rows, 1.0), order=order)
     rows_of = {
-        v.name: [w for w in itertools.product(range(v.categories or 0), repeat=3) if canonical(w, (v.categories or 0) - 1)]
+        v.name: [
+            w for w in itertools.product(range(v.categories or 0), repeat=3) if canonical(w, (v.categories or 0) - 1)
+        ]
         for v in space
     }
     whole = list(itertools.product(rows_of["x"], rows_of["y"]))
@@ -217,7 +221,9 @@ def test_bad_options_and_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="all words of a source are empty in latin; give the player the variables of"):
         NgramModel(ONE).learn([Source(words("ab"), 0.5), Source(blank, 0.5)], rng())
     other = taught(BOTH, Source(pairs("edcba"), 1.0)).state()
-    with pytest.raises(ValueError, match=re.escape("expected (m, 6) and (m,), of symbols below 6; it is that of another")):
+    with pytest.raises(
+        ValueError, match=re.escape("expected (m, 6) and (m,), of symbols below 6; it is that of another")
+    ):
         NgramModel(ONE).load(other)
 
 

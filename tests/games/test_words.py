@@ -94,7 +94,10 @@ def test_without_wordfreq_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
     ("options", "message"),
     [
         ({"languages": ["en", "deu"]}, "unknown language 'deu'; did you mean 'de'?"),
-        ({"languages": ["ja"], "top": 3000}, "words of language 'ja' [0-9]+ have at most 12 letters of one script, expected 3000"),
+        (
+            {"languages": ["ja"], "top": 3000},
+            "words of language 'ja' [0-9]+ have at most 12 letters of one script, expected 3000",
+        ),
         ({"languages": ["en"], "top": 100, "length": 0}, "length is 0, expected a whole number of at least 1"),
         ({"languages": ["en"], "top": 0}, "top is 0, expected a whole number of at least 1"),
         ({"languages": ["en"], "top": 10, "rows": 0}, "rows is 0, expected a whole number of at least 1"),

@@ -3,7 +3,7 @@
 __all__ = ["Examiner", "Eye", "Look", "Quality", "References"]
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, final
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import RegretEstimate
-from ..games import Batch, Game, GameError, class_histogram, label_of, predicted_mixtures, total_variation
+from ..games import Alphabet, Batch, Game, GameError, class_histogram, label_of, predicted_mixtures, total_variation
 from ..topology import UnanchoredError
 from .observation import Observation
 
@@ -117,11 +117,13 @@ class Examiner:
         game: the game.
         references: what tells the classes: real images and a judge, or `LanguageIdentifier`, for words.
         label: the variable that holds the class; by default the only categorical one of each player, if they all agree.
+        alphabets: variable → the letters of its words, for those who read them.
     """
 
     game: Game
     references: Eye | None = None
     label: str | None = None
+    alphabets: Mapping[str, Alphabet] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         labels = {label_of(self.game.space(player)) for player in self.game.players} - {None}

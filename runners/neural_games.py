@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import GenerativeModel, HasClasses, LanguageIdentifier, Source
-from ..games import Batch, Dataset, FleetGame, Game, Gossip, PlayerSpec, Space, class_histogram
+from ..games import Batch, Dataset, FleetGame, Game, Gossip, Lexicon, PlayerSpec, Space, class_histogram
 from ..topology import require_name
 from .blackboxes import black_box, model_variables, neural
 from .examination import Examiner, References
@@ -77,8 +77,9 @@ def build_examiner(experiment: Experiment, game: Game) -> Examiner:
     if not experiment.data.judge:
         several = any(sum(v.kind == "categorical" for v in game.space(p)) > 1 for p in game.players)
         return Examiner(game, label=load_data(experiment).label if several and not experiment.model.family else None)
-    more = {"rows": _MOST_REFERENCES, "seed": _REFERENCES} if experiment.data.source == "words" else {}
-    dataset = load_data(experiment, **more)  # words are drawn anew, so that the players' rows are none of these
+    if experiment.data.source == "words":
+        return _examiner_of_words(experiment, game)
+    dataset = load_data(experiment)
     images = [v for v in dataset.batch.space if len(v.shape) == 2]
     words = [v for v in dataset.batch.space if v.kind == "categorical" and len(v.shape) == 1]
     labels = dataset.labels
@@ -92,6 +93,15 @@ def build_examiner(experiment: Experiment, game: Game) -> Examiner:
     chosen = rng.permutation(len(labels))[:_MOST_REFERENCES]
     features = judge.features(pixels[chosen])
     return Examiner(game, References(judge, images[0].name, features, labels[chosen].astype(np.int64)), dataset.label)
+
+
+def _examiner_of_words(experiment: Experiment, game: Game) -> Examiner:
+    """With an identifier that has learned from words which the laboratory drew for itself, not from the players'."""
+    options = experiment.data.options
+    lexicon = Lexicon.read(options["languages"], **{k: v for k, v in options.items() if k in ("length", "top")})
+    words = lexicon.dataset(_MOST_REFERENCES, seed=_REFERENCES)
+    ear = LanguageIdentifier.train(words.batch, str(words.label))
+    return Examiner(game, ear, alphabets=lexicon.alphabets)
 
 
 def build_looks(experiment: Experiment) -> Looks:

@@ -108,6 +108,10 @@ def test_a_run_holds_languages_against_the_influence_matrix(tmp_path: Path, monk
     assert summary["players"] == 4
     assert summary["total_variation"]["max"] < 0.1
     assert (place / "looks.png").is_file()
+    sheet = (place / "words.txt").read_text("utf-8").splitlines()
+    assert [line.partition(":")[0] for line in sheet if line][4:6] == ["sr before", "sr after"]
+    assert all(word.count("=") == 1 for word in sheet[7].partition(": ")[2].split()), "both spellings"
+    assert len(sheet[0].split()) == 2 + 12
     players = json.loads((place / "players.json").read_text())
     game = build_game(load_experiment("languages", small()))
     assert isinstance(game, Game)

@@ -28,12 +28,11 @@ class Contexts:
     empty, the end symbol has probability 0 at the start.
 
     Arguments:
-        rows: `[m, L]`, symbols 0 … size − 1; behind an end symbol nothing but end symbols.
+        rows: `[m, L]`, symbols 0 … size − 1, the last of which is the end symbol; behind it nothing but end symbols.
         weights: of the rows, `[m]`, in rows.
-        size: number of symbols, the end symbol being the last.
+        base: `[size]`, probability of each symbol where nothing is known.
         order: symbols of the longest context and the one that follows, at least 1.
         smoothing: s > 0.
-        base: `[size]`, probability of each symbol where nothing is known; None for all the same.
 
     Source: T. C. Bell, J. G. Cleary and I. H. Witten, *Text Compression*, 1990 (method C); S. F. Chen and J. Goodman,
     *An empirical study of smoothing techniques for language modeling*, 1999 (its interpolated form, with s = 1).
@@ -42,13 +41,11 @@ class Contexts:
     number of the context of d − 1 symbols before it, its last symbol) in the sorted counts of that depth.
     """
 
-    def __init__(
-        self, rows: Ids, weights: Array, *, size: int, order: int, smoothing: float, base: Array | None = None
-    ) -> None:
+    def __init__(self, rows: Ids, weights: Array, base: Array, *, order: int, smoothing: float) -> None:
+        size = len(base)
         self.size, self.order, self.smoothing = size, order, smoothing
         self._radix = size + 1  # the start is a symbol too, of contexts alone
-        uniform = np.full(size, 1.0 / size)
-        self._base = uniform if base is None else base
+        self._base = base
         self._keys: list[Ids] = []  # of each depth: (number of the context) · radix + next symbol, sorted
         self._counts: list[Array] = []
         self._sums: list[Array] = []  # 0, and the running sums of the counts

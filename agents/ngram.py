@@ -171,9 +171,7 @@ class NgramModel:
 
     def _fit(self, rows: Ids, weights: Array) -> None:
         self._rows, self._weights = rows, weights
-        self._contexts = Contexts(
-            rows, weights, size=self._spellings.size, order=self._order, smoothing=self._smoothing, base=self._base
-        )
+        self._contexts = Contexts(rows, weights, self._base, order=self._order, smoothing=self._smoothing)
 
     def _rows_of(self, batch: Batch, rng: np.random.Generator) -> Ids:
         """Rows as symbols, completed where they lack spellings: `[n, length]`."""

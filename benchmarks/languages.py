@@ -2,9 +2,11 @@
 
 python benchmarks/languages.py --seeds 0,1,2 --picture shares.png
 python benchmarks/languages.py --runner virtual --set play.moves=20
+python benchmarks/languages.py --mixtures 12
 
 Each seed draws the words anew. `noise` is the total variation that the identifier's own standard errors would give if
 the shares were the predicted ones; `other script` is measured by the second spelling of players that have two.
+`--mixtures` plays nothing, but tries the identifier on so many known mixtures of fresh words.
 """
 
 import argparse
@@ -16,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from nashgossip.games import Batch, Game, Space, total_variation
-from nashgossip.runners import Outcome, build_game, load_experiment, play
-from nashgossip.runners.neural_games import build_watch
+from nashgossip.runners import Experiment, Outcome, build_game, load_experiment, play
+from nashgossip.runners.neural_games import build_examiner, build_watch
+from nashgossip.runners.private_data import load_data
 from nashgossip.runners.word_sheet import word_sheet
 
 
@@ -29,7 +32,11 @@ def main() -> None:
     parser.add_argument("--runner")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     parser.add_argument("--picture", type=Path, help="predicted and measured shares as heat maps, mean over seeds")
+    parser.add_argument("--mixtures", type=int, help="try the identifier on known mixtures instead")
     given = parser.parse_args()
+    if given.mixtures:
+        print(on_known_mixtures(load_experiment(given.experiment, given.settings), given.mixtures))
+        return
     figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     outcomes = [played(given, seed, figures) for seed in map(int, given.seeds.split(","))]
     columns = list(dict.fromkeys(itertools.chain.from_iterable(figures.values())))
@@ -68,6 +75,30 @@ def played(given: argparse.Namespace, seed: int, figures: Any) -> Outcome:
         for shares in other_spellings(examiner.references, batch):
             found["other script"].append(total_variation(shares, player.predicted_mixture))
     return outcome
+
+
+def on_known_mixtures(plan: Experiment, number: int) -> str:
+    """Total variation of the identifier, and of counting each word for its likeliest language, on real words."""
+    game = build_game(plan)
+    assert isinstance(game, Game)
+    ear: Any = build_examiner(plan, game).references
+    fresh, rng, found = load_data(plan, seed=1).batch, np.random.default_rng(0), []
+    first = Space((tuple(fresh.space)[1],))
+    words, labels = fresh.restrict(first), fresh["language"]
+    end = (fresh.space[first.names[0]].categories or 0) - 1
+    written = np.unique(labels[words[first.names[0]][:, 0] != end])
+    classes = fresh.space["language"].categories or 0
+    for _ in range(number):
+        truth = np.zeros(classes)
+        truth[written] = rng.dirichlet(np.ones(len(written)))
+        counts = rng.multinomial(2000, truth)
+        rows = [rng.choice(np.flatnonzero(labels == c), k, replace=False) for c, k in enumerate(counts)]
+        heard = words.select(np.concatenate(rows))
+        likeliest = np.bincount(ear.log_likelihoods(heard).argmax(axis=1), minlength=classes)
+        shares = (ear.shares(heard), likeliest / 2000)
+        found.append([total_variation(told, counts / 2000) for told in shares])
+    errors = np.array(found)
+    return f"total variation: likeliest shares {shown(list(errors[:, 0]))}, likeliest words {shown(list(errors[:, 1]))}"
 
 
 def other_spellings(ear: Any, batch: Batch) -> list[Any]:

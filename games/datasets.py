@@ -60,11 +60,11 @@ class Dataset:
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """The data set called `digits`, `mnist` or `fashion-mnist`.
+    """The data set called `digits`, `mnist`, `fashion-mnist` or `random-tables`.
 
     Arguments:
         name: one of the names above.
-        options: keyword arguments of `load_digits` or `load_mnist_format`.
+        options: keyword arguments of `load_digits`, `load_mnist_format` or `load_random_tables`.
 
     Raises:
         UnknownNameError: no data set has this name, or its loader no such option; the nearest is suggested.
@@ -73,7 +73,9 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     >>> load_dataset("digits", binarize=0.5).batch.space.names
     ('label', 'x')
     """
-    loaders: dict[str, Callable[..., Dataset]] = {"digits": load_digits}
+    from .random_tables import load_random_tables  # it makes data sets, and imports this module
+
+    loaders: dict[str, Callable[..., Dataset]] = {"digits": load_digits, "random-tables": load_random_tables}
     loaders |= {known: partial(load_mnist_format, known) for known in PUBLISHED}
     loader = loaders[require_name("data set", name, loaders)]
     for option in options:

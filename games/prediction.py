@@ -1,6 +1,6 @@
 """What theory predicts of a run before it starts: speed of convergence and noise floor."""
 
-__all__ = ["ABOVE_NOISE", "Mode", "Prediction", "predict"]
+__all__ = ["ABOVE_NOISE", "Mode", "Prediction", "as_schedule", "predict"]
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ class Mode:
     """A left eigenvector of the step's matrix: the mean error projected on it decays exponentially.
 
     Arguments:
-        vector: v, `[N]`, with vᴴW = λvᴴ, of Euclidean length 1.
+        vector: v, `[N]`, with vᴴW = λvᴴ, of Euclidean length 1; of tables `[D]`, over all cells, with vᴴA = λvᴴ.
         rate: slope of log‖vᴴ(μ − μ*)‖ per unit of time.
         noise: predicted stationary root mean square of ‖vᴴ(μ − μ*)‖, over the statistics together; None if unknown.
         after: time from which there is one exponential alone: 0 where everything arrives by the next move, else when
@@ -43,7 +43,7 @@ class Mode:
     after: float = 0.0
 
     def amplitude(self, error: Array) -> float:
-        """‖vᴴ e‖ of an error `[N, d]`."""
+        """‖vᴴ e‖ of an error `[N, d]`, of tables `[D]`."""
         return float(np.linalg.norm(self.vector.conj() @ error))
 
 
@@ -98,7 +98,7 @@ def predict(game: Game, schedule: Schedule | str = "synchronous", *, oracle: Ora
     Source: Chazan & Miranker, *Chaotic relaxation*, 1969, for convergence; the rates and covariances are derived in
     docs/theory.md.
     """
-    schedule = _schedule(schedule)
+    schedule = as_schedule(schedule)
     rho = spectral_radius(game.graph)
     unknown = Prediction(schedule, rho, None, None, None, None, None)
     if not schedule.known:
@@ -124,7 +124,12 @@ def predict(game: Game, schedule: Schedule | str = "synchronous", *, oracle: Ora
     return Prediction(schedule, rho, asymptotic, mode.rate if mode else asymptotic, floors, rms, mode)
 
 
-def _schedule(named: Schedule | str) -> Schedule:
+def as_schedule(named: Schedule | str) -> Schedule:
+    """A schedule, or the one that `synchronous` or `poisson` names.
+
+    Raises:
+        ValueError: an unknown name.
+    """
     if isinstance(named, Schedule):
         return named
     if named not in _NAMED:

@@ -16,9 +16,12 @@ from ..games import (
     NoClosedFormError,
     Oracle,
     Prediction,
+    TableOracle,
     predict,
     predict_fleet,
+    predict_tables,
 )
+from ..games.prediction import as_schedule
 from ..games.schedule import Schedule
 from ..topology import GraphSequence
 from .examination import Examiner, Look
@@ -130,7 +133,7 @@ class Monitor:
         examiner: Examiner | None = None,
     ) -> None:
         self.players: Sequence[Hashable] = game.players
-        self.oracle: Oracle | FleetOracle | None
+        self.oracle: Oracle | FleetOracle | TableOracle | None
         self.prediction: Prediction
         self._light = isinstance(game, FleetGame)
         if isinstance(game, FleetGame):
@@ -142,7 +145,11 @@ class Monitor:
             if isinstance(schedule, FleetSchedule):
                 raise ValueError(f"schedule is {schedule!r}, expected a Schedule; see games.Schedule")
             self.oracle = _oracle(game)
-            self.prediction = predict(game, schedule, oracle=self.oracle)
+            self.prediction = (
+                predict_tables(game, as_schedule(schedule), self.oracle)
+                if isinstance(self.oracle, TableOracle)
+                else predict(game, schedule, oracle=self.oracle)
+            )
         self._pieces = [] if graphs is None or isinstance(game, FleetGame) else _pieces(game, graphs, unit)
         self._named = isinstance(game, Game) and any(s.family is not None for s in game.specs.values())
         self.trace: list[Record] = []
@@ -154,12 +161,17 @@ class Monitor:
 
     def read(self, observed: Observation) -> Record:
         """The record of an observation, which is also added to the trace."""
-        means, mode = observed.means, self.prediction.mode
+        mode = self.prediction.mode
         regrets = errors = amplitude = None
         for start, oracle in self._pieces:
             if start <= observed.time:
                 self.oracle = oracle
-        if self.oracle is not None and means is not None:
+        if isinstance(self.oracle, TableOracle):
+            tables = [view.mean for view in observed.players if view.mean is not None]
+            if len(tables) == len(self.players):
+                regrets, errors = self.oracle.regrets(tables), self.oracle.errors(tables)
+                amplitude = mode.amplitude(self.oracle.deviation(tables)) if mode else None
+        elif self.oracle is not None and (means := observed.means) is not None:
             regrets, errors = self.oracle.regrets(means), self.oracle.errors(means)
             amplitude = mode.amplitude(means - self.oracle.equilibrium) if mode else None
         record = Record(
@@ -252,14 +264,15 @@ class Monitor:
             self.trace[-1 - kept] = self.trace[-1 - kept].without_players()
 
 
-def _pieces(game: Game, graphs: GraphSequence, unit: float) -> list[tuple[float, Oracle | None]]:
+def _pieces(game: Game, graphs: GraphSequence, unit: float) -> list[tuple[float, Oracle | TableOracle | None]]:
     """When each graph takes over, and the oracle of the game played on it."""
     return [(piece.start / unit, _oracle(Game(piece.graph, game.specs, anchored=game.anchored))) for piece in graphs]
 
 
-def _oracle(game: Game) -> Oracle | None:
+def _oracle(game: Game) -> Oracle | TableOracle | None:
+    kind = TableOracle if game.tables else Oracle
     try:
-        return Oracle.of(game)
+        return kind.of(game)
     except NoClosedFormError:
         return None
 

@@ -83,6 +83,7 @@ from .table_noise import TableForecast as TableForecast
 from .table_noise import forecast_tables as forecast_tables
 from .table_noise import total_variation_law as total_variation_law
 from .table_oracle import TableOracle as TableOracle
+from .table_oracle import oracle_of as oracle_of
 from .table_oracle import predict_tables as predict_tables
 from .tables import TableConvergenceError as TableConvergenceError
 from .tables import TableEquilibrium as TableEquilibrium

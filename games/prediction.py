@@ -1,9 +1,9 @@
 """What theory predicts of a run before it starts: speed of convergence and noise floor."""
 
-__all__ = ["ABOVE_NOISE", "Mode", "Prediction", "as_schedule", "predict"]
+__all__ = ["ABOVE_NOISE", "Mode", "Prediction", "predict"]
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from .game import Game
 from .oracle import NoClosedFormError, Oracle
 from .rates import asymptotic_rate, mode_rates
 from .schedule import Links, Schedule
+
+if TYPE_CHECKING:
+    from .table_oracle import TableOracle
 
 _NAMED = {"synchronous": Schedule("rounds"), "poisson": Schedule("poisson")}
 _DENSE = 1000
@@ -76,17 +79,19 @@ class Prediction:
     mode: Mode | None
 
 
-def predict(game: Game, schedule: Schedule | str = "synchronous", *, oracle: Oracle | None = None) -> Prediction:
+def predict(
+    game: Game, schedule: Schedule | str = "synchronous", *, oracle: "Oracle | TableOracle | None" = None
+) -> Prediction:
     """Speed and noise floor of a game under a schedule.
 
     The slopes are those of `rates.asymptotic_rate` and `rates.mode_rates`, the floors come from
-    `covariance.stationary_covariance`, with V taken at μ*.
+    `covariance.stationary_covariance`, with V taken at μ*. For games of joint tables see `table_oracle.predict_tables`.
 
     Arguments:
         game: the game.
         schedule: a schedule, or `synchronous` or `poisson` for rounds and Poisson clocks where everything arrives at
             once.
-        oracle: `Oracle.of(game)`, where the caller has it already.
+        oracle: `oracle_of(game)`, where the caller has it already.
 
     Returns:
         The prediction. A decreasing step has a floor of 0 and no rate; games without closed form have neither, nor
@@ -98,16 +103,20 @@ def predict(game: Game, schedule: Schedule | str = "synchronous", *, oracle: Ora
     Source: Chazan & Miranker, *Chaotic relaxation*, 1969, for convergence; the rates and covariances are derived in
     docs/theory.md.
     """
-    schedule = as_schedule(schedule)
+    schedule = _schedule(schedule)
     rho = spectral_radius(game.graph)
     unknown = Prediction(schedule, rho, None, None, None, None, None)
     if not schedule.known:
         return unknown
     links = Links.of(game, schedule)
+    from .table_oracle import TableOracle, oracle_of, predict_tables  # built on what stands here
+
     try:
-        oracle = oracle or Oracle.of(game)
+        oracle = oracle or oracle_of(game)
     except NoClosedFormError:
         return unknown
+    if isinstance(oracle, TableOracle):
+        return predict_tables(game, schedule, oracle)
     steps = [game.specs[p].step for p in game.players]
     if any(s.horizon is not None for s in steps):
         decreasing = all(s.horizon is not None for s in steps)
@@ -124,12 +133,7 @@ def predict(game: Game, schedule: Schedule | str = "synchronous", *, oracle: Ora
     return Prediction(schedule, rho, asymptotic, mode.rate if mode else asymptotic, floors, rms, mode)
 
 
-def as_schedule(named: Schedule | str) -> Schedule:
-    """A schedule, or the one that `synchronous` or `poisson` names.
-
-    Raises:
-        ValueError: an unknown name.
-    """
+def _schedule(named: Schedule | str) -> Schedule:
     if isinstance(named, Schedule):
         return named
     if named not in _NAMED:

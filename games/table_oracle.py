@@ -1,6 +1,6 @@
 """What the laboratory knows of a game of tables: its fixed point, how far play is from it, how fast and how noisily."""
 
-__all__ = ["TableOracle", "predict_tables"]
+__all__ = ["TableOracle", "oracle_of", "predict_tables"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ..topology import spectral_radius
 from .cells import TableSizeError
 from .family import Array
 from .game import Game
-from .oracle import NoClosedFormError
+from .oracle import NoClosedFormError, Oracle
 from .prediction import ABOVE_NOISE, Mode, Prediction
 from .schedule import Schedule
 from .table_noise import Linearised
@@ -67,6 +67,15 @@ class TableOracle:
         """p − p* of all players, in the cells of `Linearised`: `[D]`."""
         star = np.concatenate(self.equilibrium)
         return np.asarray((np.concatenate(list(tables)) - star)[star > 0])
+
+
+def oracle_of(game: Game) -> Oracle | TableOracle:
+    """What is known of a game in closed form, or by its exact map.
+
+    Raises:
+        NoClosedFormError: nothing is.
+    """
+    return TableOracle.of(game) if game.tables else Oracle.of(game)
 
 
 def predict_tables(game: Game, schedule: Schedule, oracle: TableOracle) -> Prediction:

@@ -17,11 +17,10 @@ from ..games import (
     Oracle,
     Prediction,
     TableOracle,
+    oracle_of,
     predict,
     predict_fleet,
-    predict_tables,
 )
-from ..games.prediction import as_schedule
 from ..games.schedule import Schedule
 from ..topology import GraphSequence
 from .examination import Examiner, Look
@@ -145,11 +144,7 @@ class Monitor:
             if isinstance(schedule, FleetSchedule):
                 raise ValueError(f"schedule is {schedule!r}, expected a Schedule; see games.Schedule")
             self.oracle = _oracle(game)
-            self.prediction = (
-                predict_tables(game, as_schedule(schedule), self.oracle)
-                if isinstance(self.oracle, TableOracle)
-                else predict(game, schedule, oracle=self.oracle)
-            )
+            self.prediction = predict(game, schedule, oracle=self.oracle)
         self._pieces = [] if graphs is None or isinstance(game, FleetGame) else _pieces(game, graphs, unit)
         self._named = isinstance(game, Game) and any(s.family is not None for s in game.specs.values())
         self.trace: list[Record] = []
@@ -270,9 +265,8 @@ def _pieces(game: Game, graphs: GraphSequence, unit: float) -> list[tuple[float,
 
 
 def _oracle(game: Game) -> Oracle | TableOracle | None:
-    kind = TableOracle if game.tables else Oracle
     try:
-        return kind.of(game)
+        return oracle_of(game)
     except NoClosedFormError:
         return None
 

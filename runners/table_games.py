@@ -48,7 +48,7 @@ def random_table_game(
 
     >>> game = random_table_game(3, np.random.default_rng(0))
     >>> [game.space(p).names for p in game.players]
-    [('c', 'd', 'e'), ('a', 'b', 'c'), ('a', 'c', 'd')]
+    [('d', 'e', 'f'), ('a', 'e', 'f'), ('c', 'd', 'e')]
     """
     pool = [Variable(n, "binary") if k == 2 else Variable(n, "categorical", categories=k) for n, k in _SIZES.items()]
     for _ in range(_TRIES):

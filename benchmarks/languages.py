@@ -1,7 +1,7 @@
 """Plays an experiment with words on several seeds and prints the total variation of each player, mean ± standard error.
 
 python benchmarks/languages.py --seeds 0,1,2 --picture shares.png
-python benchmarks/languages.py --runner virtual --set play.moves=20
+python benchmarks/languages.py --set play.runner=virtual --set network.compute.kind=exponential
 python benchmarks/languages.py --mixtures 12
 
 Each seed draws the words anew. `noise` is the total variation that the identifier's own standard errors would give if
@@ -21,6 +21,7 @@ from nashgossip.games import Batch, Game, Space, total_variation
 from nashgossip.runners import Experiment, Outcome, build_game, load_experiment, play
 from nashgossip.runners.neural_games import build_examiner, build_watch
 from nashgossip.runners.private_data import load_data
+from nashgossip.runners.session import engine_options
 from nashgossip.runners.word_sheet import word_sheet
 
 
@@ -29,7 +30,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", nargs="?", default="languages")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--runner")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     parser.add_argument("--picture", type=Path, help="predicted and measured shares as heat maps, mean over seeds")
     parser.add_argument("--mixtures", type=int, help="try the identifier on known mixtures instead")
@@ -58,8 +58,8 @@ def played(given: argparse.Namespace, seed: int, figures: Any) -> Outcome:
     assert isinstance(game, Game)
     looks, examiner = build_watch(plan, game)
     assert examiner is not None
-    runner = given.runner or plan.play.runner
-    outcome = play(game, runner, seed=seed, moves=plan.play.moves, looks=looks, examiner=examiner)
+    options = {"seed": seed, "moves": plan.play.moves, "looks": looks, "examiner": examiner}
+    outcome = play(game, plan.play.runner, **options, **engine_options(plan, game))
     for player in outcome.players:
         batch, found = outcome.after[player.player], figures[str(player.player)]
         assert batch is not None

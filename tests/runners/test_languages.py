@@ -172,6 +172,7 @@ def test_a_player_of_another_script_than_its_language_is_stopped() -> None:
 @pytest.mark.parametrize("runner", ["rounds", "virtual", "ray"])
 def test_the_built_in_experiment_shows_what_it_must(runner: str, tmp_path: Path) -> None:
     settings = ["play.moves=12", "play.looks=2", f"play.runner={runner}"]
+    settings += ["network.compute.kind=exponential"] if runner == "virtual" else []
     command = ["run", "languages", "--json", "--out", str(tmp_path / "run")]
     result = CliRunner().invoke(app, [*command, *itertools.chain.from_iterable(("--set", s) for s in settings)])
     assert result.exit_code == 0, result.output

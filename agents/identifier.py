@@ -72,7 +72,7 @@ class LanguageIdentifier:
     >>> words = latin.encode(["ab", "ab", "a", "cb", "cb", "c"], 3)
     >>> space = Space((Variable("language", "categorical", categories=2), latin.variable(3)))
     >>> ear = LanguageIdentifier.train(space.batch({"language": [0, 0, 0, 1, 1, 1], "latin": words}), "language")
-    >>> heard = Space((latin.variable(3),)).batch({"latin": latin.encode(["ab", "a", "c", "a"], 3)})
+    >>> heard = Space((latin.variable(3),)).batch({"latin": latin.encode(["ab", "a", "cb", "ab"], 3)})
     >>> ear.shares(heard).round(2).tolist()
     [0.75, 0.25]
     """

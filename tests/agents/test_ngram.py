@@ -112,7 +112,7 @@ def test_it_generates_by_its_density(order: int) -> None:
     whole = list(itertools.product(rows_of["x"], rows_of["y"]))
     p = density(model, space.batch({"x": [x for x, _ in whole], "y": [y for _, y in whole]}))
     assert p.sum() == pytest.approx(1)
-    n = 100_000
+    n = 50_000
     made = model.generate(n, rng(1))
     places = {pair: k for k, pair in enumerate(whole)}
     counts = np.zeros(len(whole))

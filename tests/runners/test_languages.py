@@ -55,11 +55,10 @@ def two_scripts() -> Game:
     return Game(graph, specs)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_words_and_their_languages_cross_scripts_as_the_influence_matrix_says(seed: int) -> None:
+def test_words_and_their_languages_cross_scripts_as_the_influence_matrix_says() -> None:
     """A model that remembers whole words, and a bridge that spells one to one: p_i* = Σ_j B_ij π_j in any script."""
     game = two_scripts()
-    found = play(game, seed=seed, moves=40, keep_states=True)
+    found = play(game, seed=0, moves=25, keep_states=True)
     wanted = influence(game.graph) @ LAWS
     W = listening_matrix(game.graph)
     W = W.toarray() if hasattr(W, "toarray") else np.asarray(W)

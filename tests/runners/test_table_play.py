@@ -151,7 +151,7 @@ def test_what_is_predicted_can_be_asked_for_before_anyone_plays() -> None:
     played = played_schedule("rounds", game, {})
     figures = graph_figures(game.graph, game, runner="rounds", played=played)["predicted"]
     assert figures["as_played"]["noise_floor_rms"] == predict(game).noise_floor_rms is not None
-    assert figures["synchronous"]["rate"] < np.log(0.7)
+    assert np.log(0.6) < figures["synchronous"]["rate"] < 0  # completion from one's own conditional is slow
     assert figures["poisson"]["noise_floor_rms"] is None
 
 
@@ -220,7 +220,7 @@ def test_what_a_table_cannot_be_over_is_refused_before_the_run() -> None:
     with pytest.raises(UnknownNameError, match="key of option 'step' of model 'table', 'sizes'; did you mean 'size'"):
         build_game(load_experiment("tables", ["model.options={step: {sizes: 1}}"]))
     strangers = 'model.players={"0": {options: {variables: [a]}}, "1": {options: {variables: [b]}}}'
-    with pytest.raises(GameError, match="nothing travels along edge 1 -> 0: player 1 publishes b, and player 0 has a"):
+    with pytest.raises(GameError, match="nothing travels along edge 0 -> 1: player 0 publishes a, and player 1 has b"):
         build_game(load_experiment("tables", [strangers]))
     with pytest.raises(ExperimentError, match="expected a list of names"):
         build_game(load_experiment("tables", ["model.options={variables: a}", "model.players={}"]))

@@ -24,13 +24,13 @@ help: ## what can be made
 demo: $(VENV)/.package ## ten players gossip their way to the equilibrium on real digits
 	@$(BIN)/nashgossip run digits $(DEMO_ARGS)
 
-test: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.package ## the tests but the slow ones
+test: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.has-languages $(VENV)/.package ## the tests but the slow ones
 	@$(BIN)/pytest -m "not slow" $(TEST_ARGS)
 
-test-slow: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.package ## the slow tests
+test-slow: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.has-languages $(VENV)/.package ## the slow tests
 	@$(BIN)/pytest -m slow $(TEST_ARGS)
 
-test-all: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.package ## all tests
+test-all: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.has-languages $(VENV)/.package ## all tests
 	@$(BIN)/pytest $(TEST_ARGS)
 
 lint: $(VENV)/.has-lint types ## ruff, and mypy --strict on the installed package

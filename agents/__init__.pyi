@@ -4,11 +4,15 @@ from .conformance import ConformanceError as ConformanceError
 from .conformance import check_model as check_model
 from .estimator import EstimatorModel as EstimatorModel
 from .exponential import ExponentialFamilyModel as ExponentialFamilyModel
+from .identifier import IdentifierError as IdentifierError
+from .identifier import LanguageIdentifier as LanguageIdentifier
+from .identifier import LanguageShares as LanguageShares
 from .inspection import RegretEstimate as RegretEstimate
 from .mailbox import Letter as Letter
 from .mailbox import Mailbox as Mailbox
 from .message import Message as Message
 from .minibatches import minibatches as minibatches
+from .ngram import NgramModel as NgramModel
 from .player import ModelError as ModelError
 from .player import Move as Move
 from .player import Neighbour as Neighbour
@@ -24,3 +28,4 @@ from .seat import Seat as Seat
 from .seat import seats as seats
 from .streams import PURPOSES as PURPOSES
 from .streams import stream as stream
+from .table import JointTable as JointTable

@@ -60,7 +60,7 @@ def main() -> None:
         ended = list(pool.map(lambda job: play(given, *job), jobs))
     found = dict(zip(((str(p), s) for p, s in jobs), ended, strict=True))
     show = given.show.split(",")
-    names = sorted({p["player"] for run in ended if run for p in run["players"]})
+    names = list(dict.fromkeys(p["player"] for run in ended if run for p in run["players"]))  # in the graph's order
     print("| " + " | ".join([*(k for k, _ in axes), "figure", *names, "mean", "outcomes", "s"]) + " |")
     print("|" + "---|" * (len(axes) + len(names) + 4))
     for point in points:

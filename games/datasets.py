@@ -1,4 +1,4 @@
-"""Real data as checked batches: the embedded digits, MNIST, Fashion-MNIST, or rows of one's own."""
+"""Real data as checked batches: the embedded digits, MNIST, Fashion-MNIST, words, or rows of one's own."""
 
 __all__ = ["Dataset", "load_dataset", "load_digits", "load_mnist_format"]
 
@@ -60,11 +60,11 @@ class Dataset:
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """The data set called `digits`, `mnist` or `fashion-mnist`.
+    """The data set called `digits`, `mnist`, `fashion-mnist`, `words` or `random-tables`.
 
     Arguments:
         name: one of the names above.
-        options: keyword arguments of `load_digits` or `load_mnist_format`.
+        options: keyword arguments of `load_digits`, `load_mnist_format`, `load_words` or `load_random_tables`.
 
     Raises:
         UnknownNameError: no data set has this name, or its loader no such option; the nearest is suggested.
@@ -73,7 +73,14 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     >>> load_dataset("digits", binarize=0.5).batch.space.names
     ('label', 'x')
     """
-    loaders: dict[str, Callable[..., Dataset]] = {"digits": load_digits}
+    from .random_tables import load_random_tables  # these make data sets, and import this module
+    from .words import load_words
+
+    loaders: dict[str, Callable[..., Dataset]] = {
+        "digits": load_digits,
+        "words": load_words,
+        "random-tables": load_random_tables,
+    }
     loaders |= {known: partial(load_mnist_format, known) for known in PUBLISHED}
     loader = loaders[require_name("data set", name, loaders)]
     for option in options:

@@ -13,6 +13,7 @@ from typing import Any
 from ..games import FleetGame, Game
 from ..topology import write_graph
 from .outcome import Outcome, finite
+from .word_sheet import word_sheet
 
 _MOST_PLAYERS = 10_000
 _PACKAGES = ("nashgossip", "numpy", "scipy", "networkx", "ray", "torch", "scikit-learn", "pyarrow")
@@ -97,7 +98,7 @@ class RunDirectory:
             save_npz(self.path / "listening.npz", game.listening)
 
     def conclude(self, outcome: Outcome) -> None:
-        """Writes what came of it, for the first 10,000 players."""
+        """Writes what came of it, for the first 10,000 players, and the words of those that write some."""
         self._json("summary.json", outcome.summary())
         players = [
             {
@@ -129,6 +130,9 @@ class RunDirectory:
             for p in outcome.players[:_MOST_PLAYERS]
         ]
         self._json("players.json", players)
+        sheet = word_sheet(outcome)
+        if sheet is not None:
+            (self.path / "words.txt").write_text(sheet, encoding="utf-8")
 
     def _json(self, name: str, value: Any) -> None:
         (self.path / name).write_text(json.dumps(finite(value), indent=2, allow_nan=False) + "\n", encoding="utf-8")

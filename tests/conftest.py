@@ -29,5 +29,7 @@ def require_data():
             source = load_experiment(name).data.source
         if source in ("mnist", "fashion-mnist") and (reason := missing_data(source)) is not None:
             pytest.skip(f"set NASHGOSSIP_DATA to a folder with the files of {source}: {reason}")
+        if source == "words":
+            pytest.importorskip("wordfreq", reason="needs the extra 'languages'")
 
     return require

@@ -23,9 +23,10 @@ def generate_graph(name: str, *, seed: int | None = None, **arguments: Any) -> A
     Any public function of `networkx.generators` that makes a graph from numbers, by its own name and with its
     own arguments, or one of the short names `ring, path, star, complete, tree, grid, torus` (always the same
     graph), `small_world, scale_free, regular` (random) and `directed_cycle`, in which `n` is always the
-    number of players. Parallel edges are collapsed and self-loops dropped, for a self-loop here is the weight
-    of a player's own data. Players that networkx names by neither numbers nor text (lattices) are renamed 0,
-    1, …, in its order. `create_using` may be given as "Graph" or "DiGraph".
+    number of players; `edges` takes pairs of players, by name. Parallel edges are collapsed and self-loops
+    dropped, for a self-loop here is the weight of a player's own data. Players that networkx names by neither
+    numbers nor text (lattices) are renamed 0, 1, …, in its order. `create_using` may be given as "Graph" or
+    "DiGraph".
 
     Arguments:
         name: a name of `generator_names()`.
@@ -42,6 +43,8 @@ def generate_graph(name: str, *, seed: int | None = None, **arguments: Any) -> A
 
     >>> len(generate_graph("small_world", n=30, k=4, p=0.1, seed=1))
     30
+    >>> list(generate_graph("edges", edges=[["en", "fr"], ["fr", "es"]]))
+    ['en', 'fr', 'es']
     >>> generate_graph("watts_strogatz", n=30)  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
     UnknownNameError: unknown generator 'watts_strogatz'; did you mean 'watts_strogatz_graph'?
@@ -49,7 +52,9 @@ def generate_graph(name: str, *, seed: int | None = None, **arguments: Any) -> A
     generators = _generators()
     make = generators[require_name("generator", name, generators)]
     taken = _parameters(make)
-    if name in _SHAPES:
+    if name == "edges":
+        _require_pairs(arguments)
+    elif name in _SHAPES:
         _require_sizes(name, arguments)
     if isinstance(arguments.get("create_using"), str):
         arguments["create_using"] = _graph_class(arguments["create_using"])
@@ -106,6 +111,13 @@ def _require_sizes(name: str, arguments: Mapping[str, Any]) -> None:
             raise GeneratorError(f"{name} has {key}={value!r}, expected a whole number of at least 1")
 
 
+def _require_pairs(arguments: Mapping[str, Any]) -> None:
+    """A text of two letters would pass for a pair of players."""
+    pairs = arguments.get("edges", [])
+    if not isinstance(pairs, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
+        raise GeneratorError(f"edges are {pairs!r:.80}, expected pairs of players, such as [[a, b], [b, c]]")
+
+
 def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return {
         key: p
@@ -158,5 +170,6 @@ _SHAPES: dict[str, Callable[..., Any]] = {
     "torus": lambda m, n: nx.grid_2d_graph(m, n, periodic=True),
     "small_world": lambda n, k=4, p=0.1, seed=None: nx.connected_watts_strogatz_graph(n, k, p, seed=seed),
     "scale_free": lambda n, m=2, seed=None: nx.barabasi_albert_graph(n, m, seed=seed),
+    "edges": lambda edges: nx.Graph([tuple(pair) for pair in edges]),
     "regular": lambda n, d=4, seed=None: nx.random_regular_graph(d, n, seed=seed),
 }

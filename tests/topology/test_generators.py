@@ -90,3 +90,30 @@ def test_only_makers_of_graphs_are_listed():
 def test_refusals(name, arguments, error, message):
     with pytest.raises(error, match=message):
         generate_graph(name, **arguments)
+
+
+def test_edges_are_given_by_the_names_of_their_players():
+    G = generate_graph("edges", edges=[["en", "fr"], ["fr", "es"], ["es", "en"], ["es", 4]])
+    assert list(G) == ["en", "fr", "es", 4]
+    assert G.number_of_edges() == 4
+    validate(attach_alpha(G))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"edges": ["ab", "bc"]},
+            r"edges are \['ab', 'bc'\], expected pairs of players, such as \[\[a, b\], \[b, c\]\]",
+        ),
+        ({"edges": [["a", "b", 3]]}, "expected pairs of players"),
+        ({"edges": "ab"}, "edges are 'ab', expected pairs of players"),
+        ({"edges": []}, "edges made an empty graph"),
+        ({"edges": [[["a"], "b"]]}, "edges refuses"),
+        ({}, "edges lacks edges"),
+        ({"edges": [["a", "b"]], "n": 3}, "edges got n"),
+    ],
+)
+def test_edges_that_make_no_graph_are_refused(arguments, message):
+    with pytest.raises(GeneratorError, match=message):
+        generate_graph("edges", **arguments)

@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_ARGS ?=
 TEST_ARGS ?=
+# Files of tests that run side by side.
+TEST_JOBS ?= 2
 BENCH_ARGS ?=
 # The lock pins this one by hand: its CPU build installs without the CUDA packages.
 TORCH ?= torch==2.13.0
@@ -19,19 +21,19 @@ SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -nam
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
-	@echo 'Variables: PYTHON, VENV, DEMO_ARGS, TEST_ARGS, BENCH_ARGS; NASHGOSSIP_DATA is a folder to look for data in first.'
+	@echo 'Variables: PYTHON, VENV, DEMO_ARGS, TEST_ARGS, BENCH_ARGS, TEST_JOBS; NASHGOSSIP_DATA is a folder to look for data in first.'
 
 demo: $(VENV)/.package ## ten players gossip their way to the equilibrium on real digits
 	@$(BIN)/nashgossip run digits $(DEMO_ARGS)
 
 test: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.has-languages $(VENV)/.package ## the tests but the slow ones
-	@$(BIN)/pytest -m "not slow" $(TEST_ARGS)
+	@$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile -m "not slow" $(TEST_ARGS)
 
 test-slow: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.has-languages $(VENV)/.package ## the slow tests
-	@$(BIN)/pytest -m slow $(TEST_ARGS)
+	@$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile -m slow $(TEST_ARGS)
 
 test-all: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.has-languages $(VENV)/.package ## all tests
-	@$(BIN)/pytest $(TEST_ARGS)
+	@$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
 
 lint: $(VENV)/.has-lint types ## ruff, and mypy --strict on the installed package
 	@$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 from .actor import PlayerActor as PlayerActor
 from .allocation import allocate as allocate
+from .conditional_gaussian import ConditionalGaussianModel as ConditionalGaussianModel
 from .conformance import ConformanceError as ConformanceError
 from .conformance import check_model as check_model
 from .estimator import EstimatorModel as EstimatorModel

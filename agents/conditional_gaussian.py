@@ -47,9 +47,8 @@ class ConditionalGaussianModel:
     >>> model = ConditionalGaussianModel(space, smoothing=1.0)
     >>> rows = space.batch({"c": [0, 0, 1, 1], "x": [[-3, 0], [-2, 1], [2, 0], [3, 1]]})
     >>> model.learn([Source(rows, 1.0, own=True)], np.random.default_rng(0))
-    >>> second = Space((space["x"],)).batch({"x": [[2.0, 0.0]]})
-    >>> model.class_probabilities(second).round(2)
-    array([[0.02, 0.98]])
+    >>> model.class_probabilities(Space((space["x"],)).batch({"x": [[1.0, 0.5]]})).round(2)
+    array([[0.05, 0.95]])
     """
 
     def __init__(

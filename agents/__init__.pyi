@@ -21,6 +21,8 @@ from .protocols import HasLogDensity as HasLogDensity
 from .protocols import HasMeanParameters as HasMeanParameters
 from .protocols import Source as Source
 from .protocols import State as State
+from .scores import Scores as Scores
+from .scores import score as score
 from .seat import Seat as Seat
 from .seat import seats as seats
 from .streams import PURPOSES as PURPOSES

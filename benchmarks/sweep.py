@@ -3,6 +3,8 @@
 python benchmarks/sweep.py mnist-split --vary alpha.self_weight=0.3,0.5 --seeds 0,1,2 --out runs/split
 python benchmarks/sweep.py fashion --vary method=cooperative,symmetric --vary images=10,50 --seeds 0,1,2 --show accuracy
 
+python benchmarks/sweep.py hospitals --vary method=alone,listening,pooled --seeds 0,1,2,3,4 --show AUC --against alone
+
 python benchmarks/sweep.py digits-hvae --vary alpha.self_weight=0.1,0.5 --show "FD own,FD other" --picture curves.png
 
 Runs that are in --out already are not played again, so that a sweep that was stopped goes on.
@@ -33,6 +35,9 @@ FIGURES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "held-out": lambda p: p["held_out"],
     "gap": lambda p: (p["regret_estimate"] or {}).get("gain"),
     "accuracy": lambda p: p["accuracy"],
+    "AUC": lambda p: p["auc"],
+    "log p(class)": lambda p: p["log_class"],
+    "log p(row)": lambda p: p["log_density"],
 }
 """Figures of one player, from players.json."""
 
@@ -44,9 +49,14 @@ def main() -> None:
     parser.add_argument("--vary", action="append", default=[], metavar="KEY=A,B,…")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--show", default="TV,classes,FD own,FD other,FD all,held-out,gap,accuracy")
+    parser.add_argument("--show", default=",".join(FIGURES))
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
     parser.add_argument("--picture", type=Path, help="curves of the means over the first varied key")
+    parser.add_argument(
+        "--against",
+        metavar="VALUE",
+        help="of the first varied key: differences to it seed by seed, in tables of their own",
+    )
     parser.add_argument(
         "--line", action="append", default=[], metavar="NAME=VALUE", help="of the picture, for comparison"
     )
@@ -67,6 +77,8 @@ def main() -> None:
         runs = [run for seed in seeds if (run := found[str(point), seed])]
         for figure in show:
             table(point, figure, runs, names)
+    if given.against is not None:
+        differences(given, axes, points, found, names)
     if given.picture is not None:
         draw(given, {float(p[0][1]): [run for s in seeds if (run := found[str(p), s])] for p in points}, show)
 
@@ -107,6 +119,38 @@ def table(point: Sequence[tuple[str, str]], figure: str, runs: Sequence[dict[str
     seconds = np.mean([run["summary"]["seconds"] for run in runs])
     cells = [*(value for _, value in point), figure, *columns, shown(array.mean(axis=1)), outcomes, f"{seconds:.0f}"]
     print("| " + " | ".join(cells) + " |")
+
+
+def differences(
+    given: argparse.Namespace,
+    axes: Sequence[tuple[str, Sequence[str]]],
+    points: Sequence[Sequence[tuple[str, str]]],
+    found: dict[tuple[str, str], dict[str, Any] | None],
+    names: Sequence[str],
+) -> None:
+    """Mean ± standard error over seeds of each figure less that of the same seed with the first key at `--against`."""
+    first = axes[0][0]
+    if given.against not in axes[0][1]:
+        sys.exit(f"--against is {given.against!r}, expected one of the values of {first}: {', '.join(axes[0][1])}")
+    print(f"\n| {' | '.join([*(k for k, _ in axes), f'figure − that of {given.against}', *names, 'mean'])} |")
+    print("|" + "---|" * (len(axes) + len(names) + 2))
+    for point in points:
+        base = [(first, given.against), *point[1:]]
+        pairs = [(found[str(point), s], found[str(base), s]) for s in given.seeds.split(",")]
+        for figure in given.show.split(",") if point[0][1] != given.against else []:
+            rows = [
+                [_less(FIGURES[figure](p), FIGURES[figure](q)) for p, q in zip(a["players"], b["players"], strict=True)]
+                for a, b in pairs
+                if a and b
+            ]
+            array = np.array(rows, float)
+            if array.size and not np.isnan(array).all():
+                cells = [*(v for _, v in point), figure, *map(shown, array.T), shown(array.mean(axis=1))]
+                print("| " + " | ".join(cells) + " |")
+
+
+def _less(one: float | None, other: float | None) -> float:
+    return np.nan if one is None or other is None else one - other
 
 
 def draw(given: argparse.Namespace, runs: dict[float, list[dict[str, Any]]], show: Sequence[str]) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..agents import EstimatorModel, GenerativeModel
-from ..games import Dataset, Space
+from ..agents import ConditionalGaussianModel, EstimatorModel, GenerativeModel
+from ..games import Dataset, Space, StepSize
 from ..topology import require_name
 from .experiment import ExperimentError
 
@@ -21,9 +21,10 @@ def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int
         kind: one of `BLACK_BOXES`.
         options: keyword arguments of the model. Those of `hvae` are `latents` (name → bits), `architecture` (a name of
             `agents.models.ARCHITECTURES`), `networks` (arguments of the architecture), `label` (whether it models the
-            class) and what `HVAE` takes; those of the others are what the model takes. Any kind takes `variables`, the
-            names of the variables of the data set that it is over, instead of all (less the label, where the kind
-            leaves it out by itself).
+            class) and what `HVAE` takes; those of `conditional-gaussian` are `step` (its `size` and `horizon`) and what
+            the model takes; those of the others are what the model takes. Any kind takes `variables`, the names of the
+            variables of the data set that it is over, instead of all (less the label, where the kind leaves it out by
+            itself).
         dataset: whose variables are modelled.
         seed: of the weights before learning.
 
@@ -163,6 +164,12 @@ def _hvae(
     return made
 
 
+def _conditional_gaussian(space: Space, *, step: Mapping[str, float] | None = None, **options: Any) -> GenerativeModel:
+    for name in step or {}:
+        require_name("key of option 'step' of model 'conditional-gaussian',", name, ("size", "horizon"))
+    return ConditionalGaussianModel(space, step=StepSize(**(step or {})), **options)
+
+
 def _flow(space: Space, **options: Any) -> GenerativeModel:
     made: GenerativeModel = neural("FlowModel")(space, **options)
     return made
@@ -177,6 +184,7 @@ def _kernel_density(space: Space, *, rows: int = 1000, **options: Any) -> Genera
 
 
 _KINDS = {
+    "conditional-gaussian": _Kind(_conditional_gaussian, lambda: ConditionalGaussianModel, labelled=True),
     "flow": _Kind(_flow, partial(neural, "FlowModel"), seeded=True),
     "gaussian-mixture": _Kind(_gaussian_mixture, _mixture_class, positional=True),
     "hvae": _Kind(_hvae, partial(neural, "HVAE"), seeded=True),

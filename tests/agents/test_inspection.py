@@ -59,6 +59,42 @@ def test_the_model_is_not_changed_and_private_rows_are_compared_on_the_holdout()
     assert found.gain < -5  # the clone moved to its rows, away from the holdout
 
 
+def test_parts_of_the_private_rows_are_compared_on_what_they_hold() -> None:
+    """The holdout has all variables, of which the marginal density of a part counts the part's alone."""
+    x, y = Variable("x", "real"), Variable("y", "real")
+
+    class Means:
+        """Independent normal variables of unit variance; the density is that of what rows hold."""
+
+        space = Space((x, y))
+
+        def __init__(self) -> None:
+            self.means = {"x": 0.0, "y": 0.0}
+
+        def learn(self, sources: list[Source], rng: Any) -> None:
+            for s in sources:
+                self.means |= {name: float(s.batch[name].mean()) for name in s.batch.space.names}
+
+        def log_density(self, batch: Batch) -> NDArray[np.float64]:
+            return -0.5 * np.sum([(batch[n] - self.means[n]) ** 2 for n in batch.space.names], axis=0)
+
+        def state(self) -> dict[str, float]:
+            return dict(self.means)
+
+        def load(self, state: dict[str, float]) -> None:
+            self.means = dict(state)
+
+        generate = None
+
+    rng = np.random.default_rng(0)
+    holdout = Means.space.batch({"x": rng.normal(1.0, 1.0, 4000), "y": rng.normal(2.0, 1.0, 4000)})
+    parts = [Space((v,)).batch({v.name: rng.normal(m, 1.0, 4000)}) for v, m in ((x, 1.0), (y, 2.0))]
+    sources = [Source(part, 0.5, own=True) for part in parts]
+    found = estimate_regret(Means(), Means, sources, holdout, 1, rng)  # type: ignore[arg-type]
+    assert found is not None
+    assert abs(found.gain - 0.5 * (0.5 * 1.0 + 0.5 * 4.0)) < 5 * found.error + 1e-2
+
+
 def test_there_is_none_without_density_or_rows() -> None:
     class Silent:
         pass

@@ -115,3 +115,28 @@ def test_a_player_that_knows_nothing_has_no_scores() -> None:
     learned = player(partial)
     learned.open()
     assert learned.score(test, "c") == score(learned.model, test, "c", ("c", "x"))
+
+
+def test_a_model_is_shown_what_it_has_and_its_player_observes() -> None:
+    test = Space((C, X, Y)).batch({"c": [0, 1], "x": [-1.0, 2.0], "y": [0.0, 0.0]})
+    model = Sigmoid()
+    assert score(model, test, "c").accuracy == 1.0  # type: ignore[arg-type]
+    assert model.shown is not None
+    assert model.shown.space.names == ("x",)  # it has no y
+
+    def player(data: Batch | None) -> Player:
+        return Player(
+            "p",
+            Sigmoid(),  # type: ignore[arg-type]
+            data=data,
+            self_weight=0.5,
+            neighbours={},
+            listeners={},
+            samples=1,
+            seed=0,
+            index=0,
+            start="reference",
+        )
+
+    found = [player(data).score(test, "c") for data in (None, test.restrict(Space((C,))), test.restrict(Space((C, X))))]
+    assert [s and s.accuracy for s in found] == [1.0, None, 1.0]

@@ -36,6 +36,8 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
         ValueError: one of the errors of `games` and of the models, which say what is wrong.
     """
     require_unused("black boxes", experiment.model, ("smoothing", "step", "dimension", "classes"))
+    if experiment.data.pool:
+        require_unused("data.pool", experiment.data, ("distil",))
     parts = parts_of(experiment, [str(p) for p in players])
     factories = _factories(experiment, players, [part.dataset for part in parts])
     spaces = [_space_of(factory) for factory in factories]
@@ -45,7 +47,6 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
     if experiment.data.distil:
         data = list(_distilled(experiment, players, [part.dataset for part in parts], data))
     if experiment.data.pool:
-        require_unused("data.pool", experiment.data, ("distil",))
         data, shares = list(pooled_rows(spaces, data)), _pooled_shares(parts, shares)
     gossip = Gossip(**experiment.gossip.model_dump())
     return {

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nashgossip.agents import EstimatorModel, ExponentialFamilyModel, Player, RegretEstimate, Source
 from nashgossip.agents.inspection import estimate_regret

@@ -51,7 +51,11 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--show", default=",".join(FIGURES))
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
-    parser.add_argument("--picture", type=Path, help="curves of the means over the first varied key")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        help="curves of the means over the first varied key, or each player where its values are no numbers",
+    )
     parser.add_argument(
         "--against",
         metavar="VALUE",
@@ -80,7 +84,11 @@ def main() -> None:
     if given.against is not None:
         differences(given, axes, points, found, names)
     if given.picture is not None:
-        draw(given, {float(p[0][1]): [run for s in seeds if (run := found[str(p), s])] for p in points}, show)
+        by_value = {p[0][1]: [run for s in seeds if (run := found[str(p), s])] for p in points}
+        if all(_is_number(value) for value in by_value):
+            draw(given, {float(value): runs for value, runs in by_value.items()}, show)
+        else:
+            draw_players(given, by_value, show)
 
 
 def directory(given: argparse.Namespace, point: Sequence[tuple[str, str]], seed: str) -> Path:
@@ -185,6 +193,33 @@ def draw(given: argparse.Namespace, runs: dict[float, list[dict[str, Any]]], sho
     )
     panel.legend(fontsize=8)
     figure.savefig(given.picture, dpi=130)
+
+
+def draw_players(given: argparse.Namespace, runs: dict[str, list[dict[str, Any]]], show: Sequence[str]) -> None:
+    """Each player's figures, ± standard error over seeds, a panel a figure and a colour for each value of the key."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.4 * len(show), 3.6), layout="constrained")
+    for panel, name in zip(np.atleast_1d(figure.subplots(1, len(show))), show, strict=True):
+        for k, (value, some) in enumerate(runs.items()):
+            array = np.array([[FIGURES[name](p) for p in run["players"]] for run in some], float)
+            error = array.std(axis=0, ddof=1) / np.sqrt(len(array)) if len(array) > 1 else None
+            places = np.arange(array.shape[1]) + 0.16 * (k - (len(runs) - 1) / 2)
+            panel.errorbar(places, array.mean(axis=0), yerr=error, fmt="o", capsize=3, label=value)
+        names = [p["player"] for p in next(iter(runs.values()))[0]["players"]]
+        panel.set(xlabel="player", title=name, xticks=range(len(names)), xticklabels=names)
+        panel.grid(axis="y", linewidth=0.4)
+        panel.legend(fontsize=8)
+    figure.suptitle(f"{given.experiment}: mean ± standard error over {len(next(iter(runs.values())))} seeds")
+    figure.savefig(given.picture, dpi=110)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shown(values: np.ndarray[Any, Any]) -> str:

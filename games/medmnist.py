@@ -2,6 +2,7 @@
 
 __all__ = ["load_medmnist"]
 
+import os
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,6 +18,7 @@ from .space import Space, Variable
 _Part = Literal["all", "train", "val", "test", "train+val"]
 _LUMA = np.array([0.299, 0.587, 0.114])
 _WHERE = "https://medmnist.com lists the files and where to download them"
+_PLACES = "put it where you run, into $NASHGOSSIP_DATA, its subfolder medmnist, or ~/.medmnist"
 
 
 def load_medmnist(
@@ -39,7 +41,8 @@ def load_medmnist(
     travel between them.
 
     Arguments:
-        file: path of the file.
+        file: path of the file. Where there is none, a file of that name is looked for in `$NASHGOSSIP_DATA`, in its
+            subfolder `medmnist`, and in `~/.medmnist`, where the package medmnist puts its downloads.
         part: which rows; `all` has those for training first, then those for validation and tests.
         image: what the image is called.
         label: what the label is called.
@@ -51,7 +54,7 @@ def load_medmnist(
     Raises:
         UnknownNameError: another `part`; the nearest is suggested.
         DatasetOptionError: a value that `binarize` or `classes` cannot take, or one name for image and label.
-        DatasetNotFound: the file cannot be opened.
+        DatasetNotFound: the file is in none of these places, or cannot be opened.
         DatasetCorrupt: it is no MedMNIST file, is damaged, or its rows have several labels each.
 
     Source: J. Yang et al., MedMNIST v2 - A large-scale lightweight benchmark for 2D and 3D biomedical image
@@ -61,11 +64,8 @@ def load_medmnist(
     check_binarize(binarize)
     if image == label:
         raise DatasetOptionError(f"image and label are both called {image!r}, expected two names")
-    path = Path(file)
-    try:
-        arrays = read_archive(path)
-    except DatasetNotFound as error:
-        raise DatasetNotFound(f"{error}; {_WHERE}") from error
+    path = _located(Path(file))
+    arrays = read_archive(path)
     parts = ("train", "val", "test") if part == "all" else tuple(part.split("+"))
     known = [_pair(path, arrays, name) for name in ("train", "val", "test")]
     largest = max(int(labels.max()) for _, labels in known)
@@ -85,6 +85,18 @@ def load_medmnist(
     values.flags.writeable = False  # spares the batch a copy
     space = Space((Variable(label, "categorical", categories=classes or largest + 1), variable))
     return Dataset(path.stem, space.batch({label: labels, image: values}), label)
+
+
+def _located(file: Path) -> Path:
+    """Where the file is."""
+    own = os.environ.get("NASHGOSSIP_DATA")
+    folders = [Path(own).expanduser(), Path(own).expanduser() / "medmnist"] if own else []
+    places = [file, *(folder / file for folder in [*folders, Path.home() / ".medmnist"])]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        looked = ", ".join(map(str, dict.fromkeys(places)))
+        raise DatasetNotFound(f"there is no file {file} (looked at {looked}); {_PLACES}; {_WHERE}")
+    return found
 
 
 def _pair(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -95,8 +95,20 @@ def test_colour_stays_or_becomes_gray(tmp_path: Path) -> None:
     np.testing.assert_allclose(seen, 0.299 * plain.batch["x"], atol=1e-12)
 
 
+def test_a_file_is_found_by_its_name_in_the_folder_of_data_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NASHGOSSIP_DATA", str(tmp_path))
+    for folder, seed in (("medmnist", 1), (".", 2)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path = saved(tmp_path / folder / "scansmnist.npz", arrays(seed=seed))
+        assert load_medmnist("scansmnist.npz").batch == load_medmnist(path).batch
+
+
 def test_a_file_that_is_absent_or_none_of_medmnist_says_so(tmp_path: Path) -> None:
-    with pytest.raises(DatasetNotFound, match="absent.npz cannot be read: .*; https://medmnist.com lists the files"):
+    with pytest.raises(
+        DatasetNotFound, match="there is no file .*absent.npz .*; put it where you run, .*; https://medmnist.com"
+    ):
         load_medmnist(tmp_path / "absent.npz")
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(DatasetCorrupt, match="is no archive of plain arrays"):

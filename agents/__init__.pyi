@@ -27,3 +27,4 @@ from .seat import Seat as Seat
 from .seat import seats as seats
 from .streams import PURPOSES as PURPOSES
 from .streams import stream as stream
+from .table import JointTable as JointTable

@@ -1,4 +1,9 @@
 from .breast_cancer import load_breast_cancer as load_breast_cancer
+from .cells import MOST_CELLS as MOST_CELLS
+from .cells import Cells as Cells
+from .cells import TableSizeError as TableSizeError
+from .cells import Tabulated as Tabulated
+from .cells import completed as completed
 from .collapse import Collapse as Collapse
 from .collapse import predict_collapse as predict_collapse
 from .composite import ClassConditional as ClassConditional
@@ -52,6 +57,7 @@ from .oracle import regrets as regrets
 from .prediction import Mode as Mode
 from .prediction import Prediction as Prediction
 from .prediction import predict as predict
+from .random_tables import load_random_tables as load_random_tables
 from .schedule import Schedule as Schedule
 from .shards import Shard as Shard
 from .shards import split_dataset as split_dataset
@@ -74,6 +80,18 @@ from .splits import split_iid as split_iid
 from .splits import split_quantity as split_quantity
 from .synthetic import synthetic_anchor as synthetic_anchor
 from .synthetic import synthetic_data as synthetic_data
+from .table_noise import Linearised as Linearised
+from .table_noise import TableForecast as TableForecast
+from .table_noise import forecast_tables as forecast_tables
+from .table_noise import total_variation_law as total_variation_law
+from .table_oracle import TableOracle as TableOracle
+from .table_oracle import oracle_of as oracle_of
+from .table_oracle import predict_tables as predict_tables
+from .tables import TableConvergenceError as TableConvergenceError
+from .tables import TableEquilibrium as TableEquilibrium
+from .tables import TableGame as TableGame
+from .tables import TableSource as TableSource
+from .tables import table_equilibrium as table_equilibrium
 from .tracking import Tracking as Tracking
 from .tracking import equilibria as equilibria
 from .tracking import predict_tracking as predict_tracking

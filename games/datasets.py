@@ -60,11 +60,12 @@ class Dataset:
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """The data set called `digits`, `mnist`, `fashion-mnist`, `breast-cancer` or `medmnist`.
+    """The data set called `digits`, `mnist`, `fashion-mnist`, `breast-cancer`, `medmnist` or `random-tables`.
 
     Arguments:
         name: one of the names above.
-        options: keyword arguments of `load_digits`, `load_mnist_format`, `load_breast_cancer` or `load_medmnist`.
+        options: keyword arguments of `load_digits`, `load_mnist_format`, `load_breast_cancer`, `load_medmnist` or
+            `load_random_tables`.
 
     Raises:
         UnknownNameError: no data set has this name, or its loader no such option; the nearest is suggested.
@@ -75,11 +76,13 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     """
     from .breast_cancer import load_breast_cancer  # these make data sets, so that they import this module
     from .medmnist import load_medmnist
+    from .random_tables import load_random_tables
 
     loaders: dict[str, Callable[..., Dataset]] = {
         "breast-cancer": load_breast_cancer,
         "digits": load_digits,
         "medmnist": load_medmnist,
+        "random-tables": load_random_tables,
     }
     loaders |= {known: partial(load_mnist_format, known) for known in PUBLISHED}
     loader = loaders[require_name("data set", name, loaders)]

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import topology
+from .cells import Tabulated
 from .edges import shared_space
 from .family import BoundaryError
 from .space import Space
@@ -67,12 +68,17 @@ class Game:
             GameError: see `edges.shared_space`.
             SpaceError: one name stands for different variables.
         """
-        needed, completes = self._models[listener]
+        needed, completes, _ = self._models[listener]
         return shared_space(sender, self.space(sender), listener, needed, completes=completes)
 
+    @property
+    def tables(self) -> dict[Hashable, Tabulated]:
+        """The models of the players that are joint tables, as made."""
+        return {player: table for player, (_, _, table) in self._models.items() if table is not None}
+
     @cached_property
-    def _models(self) -> dict[Hashable, tuple[Space, bool]]:
-        """The variables of each player, and whether its model fills in what rows lack (`agents.HasCompletion`)."""
+    def _models(self) -> dict[Hashable, tuple[Space, bool, Tabulated | None]]:
+        """Of each player: variables, whether its model fills in what rows lack (`agents.HasCompletion`), its table."""
         return {player: _about_model(spec) for player, spec in self.specs.items()}
 
     def _check_data(self, player: Hashable, weight: float) -> None:
@@ -84,7 +90,7 @@ class Game:
                 f"player {player} listens to its own data with weight {weight:.3g} but has no rows; "
                 "give it data or a self-weight of 0"
             )
-        space, completes = self._models[player]
+        space, completes, _ = self._models[player]
         for rows in (*spec.parts, *([spec.holdout] if spec.holdout is not None else [])):
             held = ", ".join(rows.space.names)
             if not _is_part(rows.space, space):
@@ -118,12 +124,12 @@ class Game:
                 )
 
 
-def _about_model(spec: PlayerSpec) -> tuple[Space, bool]:
+def _about_model(spec: PlayerSpec) -> tuple[Space, bool, Tabulated | None]:
     if spec.model is not None:
         model = spec.model()
-        return model.space, callable(getattr(model, "complete", None))
+        return model.space, callable(getattr(model, "complete", None)), model if isinstance(model, Tabulated) else None
     assert spec.family is not None  # PlayerSpec has one of the two
-    return spec.family.space, False
+    return spec.family.space, False, None
 
 
 def _is_part(part: Space, whole: Space) -> bool:

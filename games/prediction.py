@@ -3,7 +3,7 @@
 __all__ = ["ABOVE_NOISE", "Mode", "Prediction", "predict"]
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from .game import Game
 from .oracle import NoClosedFormError, Oracle
 from .rates import asymptotic_rate, mode_rates
 from .schedule import Links, Schedule
+
+if TYPE_CHECKING:
+    from .table_oracle import TableOracle
 
 _NAMED = {"synchronous": Schedule("rounds"), "poisson": Schedule("poisson")}
 _DENSE = 1000
@@ -30,7 +33,7 @@ class Mode:
     """A left eigenvector of the step's matrix: the mean error projected on it decays exponentially.
 
     Arguments:
-        vector: v, `[N]`, with vᴴW = λvᴴ, of Euclidean length 1.
+        vector: v, `[N]`, with vᴴW = λvᴴ, of Euclidean length 1; of tables `[D]`, over all cells, with vᴴA = λvᴴ.
         rate: slope of log‖vᴴ(μ − μ*)‖ per unit of time.
         noise: predicted stationary root mean square of ‖vᴴ(μ − μ*)‖, over the statistics together; None if unknown.
         after: time from which there is one exponential alone: 0 where everything arrives by the next move, else when
@@ -43,7 +46,7 @@ class Mode:
     after: float = 0.0
 
     def amplitude(self, error: Array) -> float:
-        """‖vᴴ e‖ of an error `[N, d]`."""
+        """‖vᴴ e‖ of an error `[N, d]`, of tables `[D]`."""
         return float(np.linalg.norm(self.vector.conj() @ error))
 
 
@@ -76,17 +79,19 @@ class Prediction:
     mode: Mode | None
 
 
-def predict(game: Game, schedule: Schedule | str = "synchronous", *, oracle: Oracle | None = None) -> Prediction:
+def predict(
+    game: Game, schedule: Schedule | str = "synchronous", *, oracle: "Oracle | TableOracle | None" = None
+) -> Prediction:
     """Speed and noise floor of a game under a schedule.
 
     The slopes are those of `rates.asymptotic_rate` and `rates.mode_rates`, the floors come from
-    `covariance.stationary_covariance`, with V taken at μ*.
+    `covariance.stationary_covariance`, with V taken at μ*. For games of joint tables see `table_oracle.predict_tables`.
 
     Arguments:
         game: the game.
         schedule: a schedule, or `synchronous` or `poisson` for rounds and Poisson clocks where everything arrives at
             once.
-        oracle: `Oracle.of(game)`, where the caller has it already.
+        oracle: `oracle_of(game)`, where the caller has it already.
 
     Returns:
         The prediction. A decreasing step has a floor of 0 and no rate; games without closed form have neither, nor
@@ -104,10 +109,14 @@ def predict(game: Game, schedule: Schedule | str = "synchronous", *, oracle: Ora
     if not schedule.known:
         return unknown
     links = Links.of(game, schedule)
+    from .table_oracle import TableOracle, oracle_of, predict_tables  # built on what stands here
+
     try:
-        oracle = oracle or Oracle.of(game)
+        oracle = oracle or oracle_of(game)
     except NoClosedFormError:
         return unknown
+    if isinstance(oracle, TableOracle):
+        return predict_tables(game, schedule, oracle)
     steps = [game.specs[p].step for p in game.players]
     if any(s.horizon is not None for s in steps):
         decreasing = all(s.horizon is not None for s in steps)

@@ -34,6 +34,7 @@ from .records import read_records as read_records
 from .rounds import rounds as rounds
 from .signatures import Signature as Signature
 from .staging import build_game as build_game
+from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
 from .virtual import Simulation as Simulation
 from .virtual import virtual as virtual

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..agents import ConditionalGaussianModel, EstimatorModel, GenerativeModel
+from ..agents import ConditionalGaussianModel, EstimatorModel, GenerativeModel, JointTable
 from ..games import Dataset, Space, StepSize
 from ..topology import require_name
 from .experiment import ExperimentError
@@ -21,10 +21,10 @@ def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int
         kind: one of `BLACK_BOXES`.
         options: keyword arguments of the model. Those of `hvae` are `latents` (name → bits), `architecture` (a name of
             `agents.models.ARCHITECTURES`), `networks` (arguments of the architecture), `label` (whether it models the
-            class) and what `HVAE` takes; those of `conditional-gaussian` are `step` (its `size` and `horizon`) and what
-            the model takes; those of the others are what the model takes. Any kind takes `variables`, the names of the
-            variables of the data set that it is over, instead of all (less the label, where the kind leaves it out by
-            itself).
+            class) and what `HVAE` takes; those of `conditional-gaussian` and `table` are what the model takes, with `step`
+            as its `size` and `horizon`; those of the others are what the model takes. Any kind takes `variables`, the
+            names of the variables of the data set that it is over, instead of all (less the label, where the kind
+            leaves it out by itself).
         dataset: whose variables are modelled.
         seed: of the weights before learning.
 
@@ -42,12 +42,16 @@ def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int
     if chosen.seeded:
         arguments.setdefault("seed", seed)
     names = arguments.pop("variables", None)
+    told = "label" in own  # whether the model is over the label is then said by an option
     if names is None:
-        labelled = bool(options.get("label")) or (chosen.labelled and dataset.label is not None)
-        return partial(chosen.make, model_variables(dataset, label=labelled), **arguments)
-    space = _named_variables(dataset, names, kind, options)
-    if "label" in own:
+        labelled = bool(told and options.get("label")) or (chosen.labelled and dataset.label is not None)
+        space = model_variables(dataset, label=labelled)
+    else:
+        space = _named_variables(dataset, names, kind, bool(told and options.get("label")))
+    if told:
         arguments["label"] = dataset.label in space
+    elif chosen.labelled and "label" in _taken(chosen):
+        arguments.setdefault("label", dataset.label if dataset.label in space else None)
     return partial(chosen.make, space, **arguments)
 
 
@@ -68,13 +72,13 @@ def model_variables(dataset: Dataset, *, label: bool) -> Space:
     )
 
 
-def _named_variables(dataset: Dataset, names: Any, kind: str, options: Mapping[str, Any]) -> Space:
+def _named_variables(dataset: Dataset, names: Any, kind: str, labelled: bool) -> Space:
     """The variables of a data set that `variables` names, in the data set's order."""
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
         raise ExperimentError(f"`variables` of model {kind!r} is {names!r}, expected a list of names of variables")
     for name in names:
         require_name(f"variable of data set {dataset.name!r},", name, dataset.batch.space.names)
-    if options.get("label") and dataset.label not in names:
+    if labelled and dataset.label not in names:
         raise ExperimentError(
             f"model {kind!r} has `label: true`, but its `variables` are {', '.join(names)}; add {dataset.label} to them"
         )
@@ -165,9 +169,17 @@ def _hvae(
 
 
 def _conditional_gaussian(space: Space, *, step: Mapping[str, float] | None = None, **options: Any) -> GenerativeModel:
+    return ConditionalGaussianModel(space, step=_step("conditional-gaussian", step), **options)
+
+
+def _table(space: Space, *, step: Mapping[str, float] | None = None, **options: Any) -> GenerativeModel:
+    return JointTable(space, step=_step("table", step), **options)
+
+
+def _step(kind: str, step: Mapping[str, float] | None) -> StepSize:
     for name in step or {}:
-        require_name("key of option 'step' of model 'conditional-gaussian',", name, ("size", "horizon"))
-    return ConditionalGaussianModel(space, step=StepSize(**(step or {})), **options)
+        require_name(f"key of option 'step' of model {kind!r},", name, ("size", "horizon"))
+    return StepSize(**(step or {}))
 
 
 def _flow(space: Space, **options: Any) -> GenerativeModel:
@@ -189,6 +201,7 @@ _KINDS = {
     "gaussian-mixture": _Kind(_gaussian_mixture, _mixture_class, positional=True),
     "hvae": _Kind(_hvae, partial(neural, "HVAE"), seeded=True),
     "kernel-density": _Kind(_kernel_density, _kernel_class, positional=True),
+    "table": _Kind(_table, lambda: JointTable, labelled=True),
 }
 
 BLACK_BOXES = tuple(_KINDS)

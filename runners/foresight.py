@@ -15,9 +15,9 @@ from ..games import (
     FleetSchedule,
     Game,
     NoClosedFormError,
-    Oracle,
     Prediction,
     Schedule,
+    oracle_of,
     predict,
     predict_fleet,
 )
@@ -100,7 +100,7 @@ def graph_figures(
     oracle = None
     if game is not None:
         with contextlib.suppress(NoClosedFormError):
-            oracle = Oracle.of(game)
+            oracle = oracle_of(game)
     if game is not None and oracle is not None:
         predicted = {name: _basic(predict(game, name, oracle=oracle)) for name in _BASIC}
     if game is not None and played is not None:

@@ -16,6 +16,8 @@ from ..games import (
     NoClosedFormError,
     Oracle,
     Prediction,
+    TableOracle,
+    oracle_of,
     predict,
     predict_fleet,
 )
@@ -130,7 +132,7 @@ class Monitor:
         examiner: Examiner | None = None,
     ) -> None:
         self.players: Sequence[Hashable] = game.players
-        self.oracle: Oracle | FleetOracle | None
+        self.oracle: Oracle | FleetOracle | TableOracle | None
         self.prediction: Prediction
         self._light = isinstance(game, FleetGame)
         if isinstance(game, FleetGame):
@@ -154,12 +156,17 @@ class Monitor:
 
     def read(self, observed: Observation) -> Record:
         """The record of an observation, which is also added to the trace."""
-        means, mode = observed.means, self.prediction.mode
+        mode = self.prediction.mode
         regrets = errors = amplitude = None
         for start, oracle in self._pieces:
             if start <= observed.time:
                 self.oracle = oracle
-        if self.oracle is not None and means is not None:
+        if isinstance(self.oracle, TableOracle):
+            tables = [view.mean for view in observed.players if view.mean is not None]
+            if len(tables) == len(self.players):
+                regrets, errors = self.oracle.regrets(tables), self.oracle.errors(tables)
+                amplitude = mode.amplitude(self.oracle.deviation(tables)) if mode else None
+        elif self.oracle is not None and (means := observed.means) is not None:
             regrets, errors = self.oracle.regrets(means), self.oracle.errors(means)
             amplitude = mode.amplitude(means - self.oracle.equilibrium) if mode else None
         record = Record(
@@ -252,14 +259,14 @@ class Monitor:
             self.trace[-1 - kept] = self.trace[-1 - kept].without_players()
 
 
-def _pieces(game: Game, graphs: GraphSequence, unit: float) -> list[tuple[float, Oracle | None]]:
+def _pieces(game: Game, graphs: GraphSequence, unit: float) -> list[tuple[float, Oracle | TableOracle | None]]:
     """When each graph takes over, and the oracle of the game played on it."""
     return [(piece.start / unit, _oracle(Game(piece.graph, game.specs, anchored=game.anchored))) for piece in graphs]
 
 
-def _oracle(game: Game) -> Oracle | None:
+def _oracle(game: Game) -> Oracle | TableOracle | None:
     try:
-        return Oracle.of(game)
+        return oracle_of(game)
     except NoClosedFormError:
         return None
 

@@ -144,7 +144,7 @@ def _told(value: float | None) -> str:
 
 
 def _classes(players: Sequence[PlayerOutcome]) -> list[int]:
-    mixture = players[0].mixture
+    mixture = next((p.mixture for p in players[:_SHOWN] if p.mixture is not None), None)
     if mixture is None or len(mixture) > _CLASSES_SHOWN:
         return []
     return list(range(len(mixture)))

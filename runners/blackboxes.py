@@ -21,10 +21,10 @@ def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int
         kind: one of `BLACK_BOXES`.
         options: keyword arguments of the model. Those of `hvae` are `latents` (name → bits), `architecture` (a name of
             `agents.models.ARCHITECTURES`), `networks` (arguments of the architecture), `label` (whether it models the
-            class) and what `HVAE` takes; those of `conditional-gaussian` and `table` are what the model takes, with `step`
-            as its `size` and `horizon`; those of the others are what the model takes. Any kind takes `variables`, the
-            names of the variables of the data set that it is over, instead of all (less the label, where the kind
-            leaves it out by itself).
+            class) and what `HVAE` takes; those of `conditional-gaussian` and `table` are what the model takes, with
+            `step` as its `size` and `horizon`; those of the others are what the model takes. Any kind takes
+            `variables`, the names of the variables of the data set that it is over, instead of all (less the label,
+            where the kind leaves it out by itself).
         dataset: whose variables are modelled.
         seed: of the weights before learning.
 

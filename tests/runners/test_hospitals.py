@@ -124,6 +124,16 @@ def test_listening_predicts_better_than_alone_in_every_hospital_over_five_splits
     assert (overall.mean(axis=0) > 2 * errors).all()
 
 
+def test_hospitals_that_share_the_diagnosis_alone_learn_how_often_it_is_and_nothing_else() -> None:
+    """p(x | c) stays as it was, so that the order in which patients are ranked does too; class shares become Σ B h."""
+    alone = scores("alone", 0, "play.moves=1")
+    heard = scores("listening", 0, "graph=diagnosis", "play.moves=15")
+    np.testing.assert_allclose(heard[2], alone[2], atol=1e-9)
+    assert np.abs(heard[1] - alone[1]).min() > 1e-4  # the shares of the diagnoses have moved
+    blocks = scores("listening", 0, "play.moves=3")
+    assert np.abs(blocks[2] - alone[2]).max() > 1e-3  # where features travel, the order changes
+
+
 def test_one_command_writes_figures_of_every_hospital(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = ["run", "hospitals", "--set", "moves=3", "--set", "samples=100", "--out", str(out), "--json"]

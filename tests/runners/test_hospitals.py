@@ -129,7 +129,7 @@ def test_hospitals_that_share_the_diagnosis_alone_learn_how_often_it_is_and_noth
     alone = scores("alone", 0, "play.moves=1")
     heard = scores("listening", 0, "graph=diagnosis", "play.moves=15")
     np.testing.assert_allclose(heard[2], alone[2], atol=1e-9)
-    assert np.abs(heard[1] - alone[1]).min() > 1e-4  # the shares of the diagnoses have moved
+    assert np.abs(heard[1] - alone[1]).max() > 1e-3  # the shares of the diagnoses have moved
     blocks = scores("listening", 0, "play.moves=3")
     assert np.abs(blocks[2] - alone[2]).max() > 1e-3  # where features travel, the order changes
 

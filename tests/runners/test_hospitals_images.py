@@ -157,10 +157,14 @@ def test_listening_tells_more_digits_right_than_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_labels_alone_carry_the_class_shares_of_other_views(tmp_path: Path) -> None:
-    """Scans of digits 0-6 and edges of digits 3-9: what hospitals generate follows Σ_j B_ij h_j all the same."""
+    """Scans of digits 0-6 and edges of digits 3-9: what hospitals generate follows Σ_j B_ij h_j all the same.
+
+    Up to what shares told by one message of 500 rows are off by. An Adam step moves a logit of p(c) by `rate` at most.
+    """
     players = saved(tmp_path, {"scan": list(range(7)), "edges": list(range(3, 10))})
     out = tmp_path / "run"
     every = {"data.split": "{kind: iid}", "data.options": "{part: train, classes: 10}"}
+    every |= {"model.options.rate": "0.01", "model.options.decay": "200"}
     quick = {"play.moves": "25", "play.looks": "2", "play.measure": "2000", "play.samples": "500"}
     changes = [*settings(players)[:2], "play.workers=1", *(f"{k}={v}" for k, v in (every | quick).items())]
     command = ["run", "hospitals-images", "--out", str(out), "--json", *(p for s in changes for p in ("--set", s))]
@@ -172,4 +176,8 @@ def test_labels_alone_carry_the_class_shares_of_other_views(tmp_path: Path) -> N
         assert len(own) == 7
         away = 1 - predicted[own].sum()
         assert away > 0.05  # classes that it can have learned from labels alone
-        assert player["total_variation"] < 0.1
+        told = np.random.default_rng(0).multinomial(500, predicted / predicted.sum(), size=2000) / 500
+        off = np.abs(told - predicted).sum(axis=1) / 2
+        assert player["total_variation"] < off.mean() + 4 * off.std()
+        histogram = np.isin(np.arange(10), own) / 7
+        assert np.abs(histogram - predicted).sum() / 2 > off.mean() + 4 * off.std()  # its own shares are not that

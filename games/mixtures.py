@@ -15,6 +15,7 @@ from .game import Game
 from .oracle import NoClosedFormError, Oracle
 from .space import Batch, Space
 from .specs import GameError
+from .table_oracle import TableOracle, oracle_of
 
 
 def label_of(space: Space) -> str | None:
@@ -33,8 +34,9 @@ def class_histogram(batch: Batch, label: str) -> Array:
 def predicted_mixtures(game: Game, label: str | None = None, *, carrier: str | None = None) -> Array:
     """The class shares of each player's equilibrium model, Σ_j B_ij h_j with h_j the private histogram of j: `[N, k]`.
 
-    Where the equilibrium has a closed form with this label, its own class shares, in which smoothing counts too. Where
-    the rows of a player hold no label, its `PlayerSpec.class_shares` are taken.
+    Where the equilibrium is known with this label, in closed form or as the fixed point of tables, its own class
+    shares, in which smoothing counts too. Where the rows of a player hold no label, its `PlayerSpec.class_shares` are
+    taken.
 
     Where players have different variables this holds of those to whom the class travels: summed over all other
     variables, the map of the game is p_i(c) ← α_ii π_i(c) + Σ_j α_ij p_j(c) along edges that carry c, whatever
@@ -47,30 +49,48 @@ def predicted_mixtures(game: Game, label: str | None = None, *, carrier: str | N
         carrier: the variable that the class is told by, such as an image that a judge looks at; the label unless given.
 
     Raises:
-        GameError: a player with data has neither the label nor class shares, or numbers of classes differ.
+        GameError: a player with data has neither the label nor class shares, numbers of classes differ, or the class
+            travels to nobody.
     """
     try:
-        oracle = Oracle.of(game) if label is not None else None
+        oracle = oracle_of(game) if label is not None else None
     except NoClosedFormError:
         oracle = None
-    family = None if oracle is None else oracle.family
-    if oracle is not None and isinstance(family, ClassConditional) and family.label == label:
-        return family.class_shares(oracle.equilibrium)
-    if oracle is not None and isinstance(family, Categorical):
-        return oracle.equilibrium
+    if isinstance(oracle, TableOracle) and label is not None:
+        return _of_tables(oracle, label)
+    if isinstance(oracle, Oracle):
+        family = oracle.family
+        if isinstance(family, ClassConditional) and family.label == label:
+            return family.class_shares(oracle.equilibrium)
+        if isinstance(family, Categorical):
+            return oracle.equilibrium
     carrier = label if carrier is None else carrier
     reached = np.ones(len(game.players), bool) if carrier is None else _reached(game, carrier)
     histograms = [
         _private_shares(game, p, label) if known else None for p, known in zip(game.players, reached, strict=True)
     ]
     if not reached.any():
-        raise GameError(f"no player hears of {carrier} alone: the class shares of none have a prediction")
+        raise GameError(
+            f"everybody without {carrier}, or reached by an edge that does not carry it: no class shares are predicted"
+        )
     sizes = {len(h) for h in histograms if h is not None}
     if len(sizes) != 1:
         raise GameError(f"players have {sorted(sizes)} classes, expected one number; give each its class shares")
     filled = [np.zeros(max(sizes)) if h is None else h for h in histograms]
     mixed: Array = topology.blend(game.graph, np.stack(filled))
     return np.where(reached[:, None], mixed, np.nan)
+
+
+def _of_tables(oracle: TableOracle, label: str) -> Array:
+    """The class shares of tables at their fixed point; NaN for those without the label."""
+    shares = [
+        np.bincount(cells.part(Space((cells.space[label],))), weights=table) if label in cells.space else None
+        for cells, table in zip(oracle.game.cells, oracle.equilibrium, strict=True)
+    ]
+    sizes = {len(s) for s in shares if s is not None}
+    if len(sizes) != 1:
+        raise GameError(f"players have {sorted(sizes)} classes, expected one number")
+    return np.stack([np.full(max(sizes), np.nan) if s is None else s for s in shares])
 
 
 def _reached(game: Game, carrier: str) -> NDArray[np.bool_]:

@@ -125,8 +125,12 @@ def _mode(oracle: TableOracle, vector: NDArray[Any], rate: float, covariance: Ar
     vector = vector / np.linalg.norm(vector)
     left = vector.conj()
     noise = float(np.sqrt(max((vector.T @ covariance @ left).real, 0.0)))
-    path = [np.abs(vector @ oracle.deviation(tables)) for tables in islice(oracle.game.rounds(), _PATH)]
-    kept = [a for a in path if a > max(noise, 1e-9 * path[0], np.finfo(float).tiny)]
+    kept: list[float] = []
+    for tables in islice(oracle.game.rounds(), _PATH):
+        amplitude = float(np.abs(vector @ oracle.deviation(tables)))
+        if not amplitude > max(noise, 1e-9 * kept[0] if kept else 0.0, np.finfo(float).tiny):
+            break
+        kept.append(amplitude)
     slopes = np.array([np.log(b / a) for a, b in pairwise(kept)])
     bent = np.flatnonzero(np.abs(slopes - rate) > _STRAIGHT * abs(rate))
     after = 0 if not len(bent) else int(bent[-1]) + 1

@@ -188,7 +188,7 @@ def test_mixtures_are_predicted_of_those_alone_to_whom_the_class_travels() -> No
     assert np.isnan(found[2:]).all()  # no label; heard of images without one; heard of those who did
     shares = np.stack([class_histogram(game.specs[p].data, "c") for p in ("labels", "more")])  # type: ignore[arg-type]
     assert found[:2] == pytest.approx(influence(game.graph)[:2, :2] @ shares)
-    with pytest.raises(GameError, match="no player hears of y alone"):
+    with pytest.raises(GameError, match="everybody without y, or reached by an edge .* no class shares"):
         predicted_mixtures(chain({"a": (LABEL, X), "b": (X,)}, [("b", "a"), ("a", "b")]), "c", carrier="y")
 
 

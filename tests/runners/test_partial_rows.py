@@ -1,15 +1,19 @@
 """Experiments whose players observe parts of a data set, model parts of it, and have rows that lack variables."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from nashgossip.games import GameError
 from nashgossip.runners import Examiner, Experiment, ExperimentError, build_game, play
 from nashgossip.runners.neural_games import build_examiner
+from nashgossip.runners.pictures import draw_run
+from nashgossip.runners.tables import player_table
 from nashgossip.topology import UnknownNameError
 
 ROWS = 60
@@ -168,7 +172,7 @@ def test_what_cannot_be_missing_is_refused(file: Path) -> None:
 # --- played -------------------------------------------------------------------------------------------------
 
 
-def test_partial_rows_are_played_and_figures_that_do_not_apply_are_none(file: Path) -> None:
+def test_partial_rows_are_played_and_figures_that_do_not_apply_are_none(file: Path, tmp_path: Path) -> None:
     data = {"observed": {"2": ["x"]}, "missing": {"0": {"c": 0.5}}, "test": {}}
     options = hvae(variables=["x", "c"])
     players = {"2": {"kind": "hvae", "options": {**options["options"], "variables": ["x"]}}}
@@ -179,6 +183,10 @@ def test_partial_rows_are_played_and_figures_that_do_not_apply_are_none(file: Pa
     assert [p.predicted_mixture for p in outcome.players] == [None] * 3  # all hear of player 2, who has no label
     assert [p.own_classes for p in outcome.players] == [[0, 1, 2]] * 3
     assert outcome.summary()["total_variation"] == {"max": None, "mean": None}
+    lines = Console(record=True, width=200, file=io.StringIO())
+    lines.print(player_table(outcome))
+    assert "generates" in lines.export_text()
+    assert draw_run(outcome, tmp_path) == [tmp_path / "samples.png"]
 
 
 def test_the_label_is_that_of_the_data_where_players_have_several_categorical_variables(file: Path) -> None:

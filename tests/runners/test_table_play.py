@@ -10,11 +10,14 @@ from scipy.special import ndtr, stdtrit
 
 from nashgossip.games import (
     Game,
+    GameError,
     NoShortcutError,
     StepSize,
     forecast_tables,
     load_dataset,
     load_random_tables,
+    predict,
+    predicted_mixtures,
     table_equilibrium,
     total_variation_law,
 )
@@ -32,7 +35,8 @@ from nashgossip.runners import (
 )
 from nashgossip.runners import rounds as by_rounds
 from nashgossip.runners import virtual as by_virtual
-from nashgossip.topology import UnknownNameError
+from nashgossip.runners.foresight import graph_figures, played_schedule
+from nashgossip.topology import UnknownNameError, influence
 
 ROUNDS = 200
 FALLING = StepSize(horizon=30.0)
@@ -141,6 +145,16 @@ def test_the_built_in_experiment_measures_what_is_predicted() -> None:
     assert all(p.held_out is not None for p in outcome.players)
 
 
+def test_what_is_predicted_can_be_asked_for_before_anyone_plays() -> None:
+    game = build_game(load_experiment("tables"))
+    assert isinstance(game, Game)
+    played = played_schedule("rounds", game, {})
+    figures = graph_figures(game.graph, game, runner="rounds", played=played)["predicted"]
+    assert figures["as_played"]["noise_floor_rms"] == predict(game).noise_floor_rms is not None
+    assert np.log(0.6) < figures["synchronous"]["rate"] < 0  # completion from one's own conditional is slow
+    assert figures["poisson"]["noise_floor_rms"] is None
+
+
 def test_on_a_schedule_of_which_nothing_is_known_floors_are_null() -> None:
     game = random_table_game(3, np.random.default_rng(0))
     lossy = play(game, "virtual", moves=20, network=Network(link=Link(loss=0.3))).summary()
@@ -158,7 +172,17 @@ def test_tables_of_a_data_set_tell_classes_and_have_a_mixture() -> None:
     looks, examiner = build_watch(plan, game)
     outcome = play(game, moves=60, looks=looks, examiner=examiner)
     assert all(0.2 < (p.accuracy or 0) <= 1 for p in outcome.players)
-    assert all((p.total_variation or 1) < 0.1 for p in outcome.players)
+    n, k = 1000, 5
+    for p in outcome.players:
+        shares = p.predicted_mixture
+        assert shares is not None
+        assert p.total_variation is not None
+        noise = 2 * (np.diag(shares) - np.outer(shares, shares)) / n  # of the rows measured, and no more of messages
+        mean, error = total_variation_law(np.zeros(k), noise)
+        assert p.total_variation < mean + 4 * error
+    counts = np.stack([np.bincount(s.parts[0]["table"], minlength=k) for s in game.specs.values()])
+    smoothed = (counts + 5.0 / k) / (counts.sum(axis=1, keepdims=True) + 5.0)
+    np.testing.assert_allclose(predicted_mixtures(game, "table"), influence(game.graph) @ smoothed, atol=1e-9)
 
 
 def test_random_tables_are_data_by_seed() -> None:
@@ -195,5 +219,8 @@ def test_what_a_table_cannot_be_over_is_refused_before_the_run() -> None:
         )
     with pytest.raises(UnknownNameError, match="key of option 'step' of model 'table', 'sizes'; did you mean 'size'"):
         build_game(load_experiment("tables", ["model.options={step: {sizes: 1}}"]))
+    strangers = 'model.players={"0": {options: {variables: [a]}}, "1": {options: {variables: [b]}}}'
+    with pytest.raises(GameError, match="nothing travels along edge 0 -> 1: player 0 publishes a, and player 1 has b"):
+        build_game(load_experiment("tables", [strangers]))
     with pytest.raises(ExperimentError, match="expected a list of names"):
         build_game(load_experiment("tables", ["model.options={variables: a}", "model.players={}"]))

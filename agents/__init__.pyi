@@ -1,5 +1,6 @@
 from .actor import PlayerActor as PlayerActor
 from .allocation import allocate as allocate
+from .conditional_gaussian import ConditionalGaussianModel as ConditionalGaussianModel
 from .conformance import ConformanceError as ConformanceError
 from .conformance import check_model as check_model
 from .estimator import EstimatorModel as EstimatorModel
@@ -24,6 +25,8 @@ from .protocols import HasLogDensity as HasLogDensity
 from .protocols import HasMeanParameters as HasMeanParameters
 from .protocols import Source as Source
 from .protocols import State as State
+from .scores import Scores as Scores
+from .scores import score as score
 from .seat import Seat as Seat
 from .seat import seats as seats
 from .streams import PURPOSES as PURPOSES

@@ -18,6 +18,7 @@ from .inspection import RegretEstimate
 from .message import Message
 from .player import Move
 from .protocols import State
+from .scores import Scores
 from .seat import Seat
 
 Wire = tuple[Hashable, int, dict[str, NDArray[Any]]]
@@ -175,9 +176,9 @@ class PlayerActor:
         found: RegretEstimate | None = await self._in_thread(lambda: self._player.estimate_regret(steps))
         return found
 
-    async def accuracy(self, test: Batch, label: str) -> float | None:
-        """See `Player.accuracy`."""
-        found: float | None = await self._in_thread(lambda: self._player.accuracy(test, label))
+    async def score(self, test: Batch, label: str) -> Scores | None:
+        """See `Player.score`."""
+        found: Scores | None = await self._in_thread(lambda: self._player.score(test, label))
         return found
 
     async def state(self) -> State:

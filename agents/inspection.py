@@ -1,16 +1,15 @@
-"""What the laboratory can ask of a player at any moment: an estimate of its regret, and how well it tells classes."""
+"""What the laboratory can ask of a player at any moment: an estimate of its regret."""
 
-__all__ = ["RegretEstimate", "accuracy", "estimate_regret"]
+__all__ = ["RegretEstimate", "estimate_regret"]
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..games import Batch, Space
-from .protocols import GenerativeModel, HasClasses, HasLogDensity, Source
+from ..games import Batch
+from .protocols import GenerativeModel, HasLogDensity, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +84,3 @@ def estimate_regret(
         gain += source.weight * float(difference.mean())
         variance += source.weight**2 * float(difference.var(ddof=1)) / len(difference)
     return RegretEstimate(gain, float(np.sqrt(variance))) if np.isfinite(gain) else None
-
-
-def accuracy(model: GenerativeModel, test: Batch, label: str, held: Collection[str] | None = None) -> float | None:
-    """Share of test rows whose class the model tells; None for a model that has no such label or tells no classes.
-
-    None too where the test rows hold nothing that the model may be shown.
-
-    Arguments:
-        model: the player's.
-        test: labelled rows; the model is shown those of its own variables that they hold, but not the label.
-        label: the variable that holds the class.
-        held: the variables that the player's rows hold, if it is not to see more; None for all of the model's.
-    """
-    if not isinstance(model, HasClasses) or label not in model.space:
-        return None
-    known = model.space.names if held is None else held
-    shown = tuple(v for v in test.space if v.name != label and v.name in model.space and v.name in known)
-    if not shown:
-        return None
-    probabilities: NDArray[np.float64] = model.class_probabilities(test.restrict(Space(shown)))
-    return float((probabilities.argmax(axis=1) == test[label]).mean())

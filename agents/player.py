@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, cast, final
 
 from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, Space, SpaceError
-from .inspection import RegretEstimate, accuracy, estimate_regret
+from .inspection import RegretEstimate, estimate_regret
 from .mailbox import Letter, Mailbox
 from .message import Message
 from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, Source, State
+from .scores import Scores, score
 from .sources import own_sources, scaled
 from .streams import PURPOSES, stream
 
@@ -231,8 +232,8 @@ class Player:
         except Exception as error:
             raise self._failure(self.moves, "learn or log_density of a clone", error) from error
 
-    def accuracy(self, test: Batch, label: str) -> float | None:
-        """Share of labelled test rows whose class the model tells; None if it tells none, or knows nothing yet.
+    def score(self, test: Batch, label: str) -> Scores | None:
+        """How it does on labelled test rows; None while the model knows nothing.
 
         The model is shown the variables that the player's own rows hold; without rows, all that it has.
 
@@ -243,9 +244,9 @@ class Player:
             return None
         try:
             held = {name for rows in self._data for name in rows.space.names}
-            return accuracy(self.model, test, label, held or None)
+            return score(self.model, test, label, held or None)
         except Exception as error:
-            raise self._failure(self.moves, "class_probabilities", error) from error
+            raise self._failure(self.moves, "class_probabilities or log_density", error) from error
 
     @property
     def mean_parameters(self) -> Any:

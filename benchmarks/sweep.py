@@ -3,6 +3,8 @@
 python benchmarks/sweep.py mnist-split --vary alpha.self_weight=0.3,0.5 --seeds 0,1,2 --out runs/split
 python benchmarks/sweep.py fashion --vary method=cooperative,symmetric --vary images=10,50 --seeds 0,1,2 --show accuracy
 
+python benchmarks/sweep.py hospitals --vary method=alone,listening,pooled --seeds 0,1,2,3,4 --show AUC --against alone
+
 python benchmarks/sweep.py digits-hvae --vary alpha.self_weight=0.1,0.5 --show "FD own,FD other" --picture curves.png
 
 Runs that are in --out already are not played again, so that a sweep that was stopped goes on.
@@ -33,6 +35,9 @@ FIGURES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "held-out": lambda p: p["held_out"],
     "gap": lambda p: (p["regret_estimate"] or {}).get("gain"),
     "accuracy": lambda p: p["accuracy"],
+    "AUC": lambda p: p["auc"],
+    "log p(class)": lambda p: p["log_class"],
+    "log p(row)": lambda p: p["log_density"],
 }
 """Figures of one player, from players.json."""
 
@@ -44,9 +49,18 @@ def main() -> None:
     parser.add_argument("--vary", action="append", default=[], metavar="KEY=A,B,…")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--show", default="TV,classes,FD own,FD other,FD all,held-out,gap,accuracy")
+    parser.add_argument("--show", default=",".join(FIGURES))
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
-    parser.add_argument("--picture", type=Path, help="curves of the means over the first varied key")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        help="curves of the means over the first varied key, or each player where its values are no numbers",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="VALUE",
+        help="of the first varied key: differences to it seed by seed, in tables of their own",
+    )
     parser.add_argument(
         "--line", action="append", default=[], metavar="NAME=VALUE", help="of the picture, for comparison"
     )
@@ -67,8 +81,14 @@ def main() -> None:
         runs = [run for seed in seeds if (run := found[str(point), seed])]
         for figure in show:
             table(point, figure, runs, names)
+    if given.against is not None:
+        differences(given, axes, points, found, names)
     if given.picture is not None:
-        draw(given, {float(p[0][1]): [run for s in seeds if (run := found[str(p), s])] for p in points}, show)
+        by_value = {p[0][1]: [run for s in seeds if (run := found[str(p), s])] for p in points}
+        if all(_is_number(value) for value in by_value):
+            draw(given, {float(value): runs for value, runs in by_value.items()}, show)
+        else:
+            draw_players(given, by_value, show)
 
 
 def directory(given: argparse.Namespace, point: Sequence[tuple[str, str]], seed: str) -> Path:
@@ -109,6 +129,38 @@ def table(point: Sequence[tuple[str, str]], figure: str, runs: Sequence[dict[str
     print("| " + " | ".join(cells) + " |")
 
 
+def differences(
+    given: argparse.Namespace,
+    axes: Sequence[tuple[str, Sequence[str]]],
+    points: Sequence[Sequence[tuple[str, str]]],
+    found: dict[tuple[str, str], dict[str, Any] | None],
+    names: Sequence[str],
+) -> None:
+    """Mean ± standard error over seeds of each figure less that of the same seed with the first key at `--against`."""
+    first = axes[0][0]
+    if given.against not in axes[0][1]:
+        sys.exit(f"--against is {given.against!r}, expected one of the values of {first}: {', '.join(axes[0][1])}")
+    print(f"\n| {' | '.join([*(k for k, _ in axes), f'figure − that of {given.against}', *names, 'mean'])} |")
+    print("|" + "---|" * (len(axes) + len(names) + 2))
+    for point in points:
+        base = [(first, given.against), *point[1:]]
+        pairs = [(found[str(point), s], found[str(base), s]) for s in given.seeds.split(",")]
+        for figure in given.show.split(",") if point[0][1] != given.against else []:
+            rows = [
+                [_less(FIGURES[figure](p), FIGURES[figure](q)) for p, q in zip(a["players"], b["players"], strict=True)]
+                for a, b in pairs
+                if a and b
+            ]
+            array = np.array(rows, float)
+            if array.size and not np.isnan(array).all():
+                cells = [*(v for _, v in point), figure, *map(shown, array.T), shown(array.mean(axis=1))]
+                print("| " + " | ".join(cells) + " |")
+
+
+def _less(one: float | None, other: float | None) -> float:
+    return np.nan if one is None or other is None else one - other
+
+
 def draw(given: argparse.Namespace, runs: dict[float, list[dict[str, Any]]], show: Sequence[str]) -> None:
     """Mean over players, ± standard error over seeds, of each figure over the first varied key."""
     from matplotlib.figure import Figure
@@ -141,6 +193,33 @@ def draw(given: argparse.Namespace, runs: dict[float, list[dict[str, Any]]], sho
     )
     panel.legend(fontsize=8)
     figure.savefig(given.picture, dpi=130)
+
+
+def draw_players(given: argparse.Namespace, runs: dict[str, list[dict[str, Any]]], show: Sequence[str]) -> None:
+    """Each player's figures, ± standard error over seeds, a panel a figure and a colour for each value of the key."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.4 * len(show), 3.6), layout="constrained")
+    for panel, name in zip(np.atleast_1d(figure.subplots(1, len(show))), show, strict=True):
+        for k, (value, some) in enumerate(runs.items()):
+            array = np.array([[FIGURES[name](p) for p in run["players"]] for run in some], float)
+            error = array.std(axis=0, ddof=1) / np.sqrt(len(array)) if len(array) > 1 else None
+            places = np.arange(array.shape[1]) + 0.16 * (k - (len(runs) - 1) / 2)
+            panel.errorbar(places, array.mean(axis=0), yerr=error, fmt="o", capsize=3, label=value)
+        names = [p["player"] for p in next(iter(runs.values()))[0]["players"]]
+        panel.set(xlabel="player", title=name, xticks=range(len(names)), xticklabels=names)
+        panel.grid(axis="y", linewidth=0.4)
+        panel.legend(fontsize=8)
+    figure.suptitle(f"{given.experiment}: mean ± standard error over {len(next(iter(runs.values())))} seeds")
+    figure.savefig(given.picture, dpi=110)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shown(values: np.ndarray[Any, Any]) -> str:

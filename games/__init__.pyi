@@ -1,3 +1,4 @@
+from .breast_cancer import load_breast_cancer as load_breast_cancer
 from .cells import MOST_CELLS as MOST_CELLS
 from .cells import Cells as Cells
 from .cells import TableSizeError as TableSizeError
@@ -40,6 +41,7 @@ from .gaussian import Gaussian as Gaussian
 from .gaussian import GaussianDiagonal as GaussianDiagonal
 from .gaussian import GaussianFull as GaussianFull
 from .gossip import Gossip as Gossip
+from .medmnist import load_medmnist as load_medmnist
 from .mixtures import class_histogram as class_histogram
 from .mixtures import label_of as label_of
 from .mixtures import predicted_mixtures as predicted_mixtures

@@ -1,6 +1,6 @@
 """Real data as checked batches: the embedded digits, MNIST, Fashion-MNIST, words, or rows of one's own."""
 
-__all__ = ["Dataset", "load_dataset", "load_digits", "load_mnist_format"]
+__all__ = ["Dataset", "check_binarize", "load_dataset", "load_digits", "load_mnist_format"]
 
 import inspect
 from collections.abc import Callable
@@ -60,24 +60,29 @@ class Dataset:
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """The data set called `digits`, `mnist`, `fashion-mnist`, `words` or `random-tables`.
+    """The data set called `digits`, `mnist`, `fashion-mnist`, `words`, `breast-cancer`, `medmnist` or `random-tables`.
 
     Arguments:
         name: one of the names above.
-        options: keyword arguments of `load_digits`, `load_mnist_format`, `load_words` or `load_random_tables`.
+        options: keyword arguments of `load_digits`, `load_mnist_format`, `load_words`, `load_breast_cancer`,
+            `load_medmnist` or `load_random_tables`.
 
     Raises:
         UnknownNameError: no data set has this name, or its loader no such option; the nearest is suggested.
-        DatasetError: see the loader.
+        DatasetError: an option is missing, or see the loader.
 
     >>> load_dataset("digits", binarize=0.5).batch.space.names
     ('label', 'x')
     """
-    from .random_tables import load_random_tables  # these make data sets, and import this module
+    from .breast_cancer import load_breast_cancer  # these make data sets, so that they import this module
+    from .medmnist import load_medmnist
+    from .random_tables import load_random_tables
     from .words import load_words
 
     loaders: dict[str, Callable[..., Dataset]] = {
+        "breast-cancer": load_breast_cancer,
         "digits": load_digits,
+        "medmnist": load_medmnist,
         "words": load_words,
         "random-tables": load_random_tables,
     }
@@ -85,6 +90,9 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     loader = loaders[require_name("data set", name, loaders)]
     for option in options:
         require_name(f"option of data set {name!r},", option, inspect.signature(loader).parameters)
+    for option, parameter in inspect.signature(loader).parameters.items():
+        if parameter.default is inspect.Parameter.empty and option not in options:
+            raise DatasetOptionError(f"data set {name!r} needs the option {option!r}, which is not given")
     return loader(**options)
 
 
@@ -109,7 +117,7 @@ def load_digits(*, binarize: float | None = None) -> Dataset:
     >>> digits.labels[:3]
     array([0, 1, 2], dtype=int32)
     """
-    _check_binarize(binarize)
+    check_binarize(binarize)
     from sklearn.datasets import load_digits as load_scans
 
     scans = load_scans()
@@ -150,7 +158,7 @@ def load_mnist_format(
     Sources: Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritten digits, 1998; H. Xiao, K. Rasul
     and R. Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms, 2017.
     """
-    _check_binarize(binarize)
+    check_binarize(binarize)
     images, labels = read_mnist_format(name, root=root, part=part, base_url=base_url)
     return _scans(name, images, labels, 255, binarize)
 
@@ -171,7 +179,12 @@ def _scans(name: str, images: NDArray[np.uint8], labels: NDArray[Any], top: int,
     return Dataset(name, space.batch({"label": labels, "x": values}), "label")
 
 
-def _check_binarize(binarize: float | None) -> None:
+def check_binarize(binarize: float | None) -> None:
+    """Refuses what is no threshold in [0, 1].
+
+    Raises:
+        DatasetOptionError: it is none.
+    """
     if binarize is None:
         return
     if isinstance(binarize, bool) or not isinstance(binarize, (int, float)) or not 0 <= binarize <= 1:

@@ -1,6 +1,6 @@
 """A user's own arrays in a `.npz` file, as a data set."""
 
-__all__ = ["load_npz"]
+__all__ = ["load_npz", "read_archive"]
 
 import zipfile
 import zlib
@@ -46,7 +46,7 @@ def load_npz(path: str | Path, label: str | None = None) -> Dataset:
         DatasetCorrupt: it is no such archive, is damaged, or holds arrays that are no variables.
     """
     path = Path(path)
-    arrays = _read_archive(path)
+    arrays = read_archive(path)
     if label is not None:
         require_name(f"array in {path},", label, arrays)
     try:
@@ -61,7 +61,13 @@ class _NoVariable(ValueError):
     """An array that cannot be a variable."""
 
 
-def _read_archive(path: Path) -> dict[str, NDArray[Any]]:
+def read_archive(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a `.npz` file by name, at least one. Nothing in it is unpickled.
+
+    Raises:
+        DatasetNotFound: the file cannot be opened.
+        DatasetCorrupt: it is no such archive, or is damaged.
+    """
     try:
         stream = path.open("rb")
     except OSError as error:

@@ -180,25 +180,29 @@ def split_quantity(
     return [np.sort(part) for part in np.split(rng.permutation(n), np.cumsum(sizes)[:-1])]
 
 
-def split_iid(n: int, players: int, rng: np.random.Generator) -> list[Rows]:
-    """Rows dealt at random, as evenly as can be.
+def split_iid(n: int, players: int, rng: np.random.Generator, *, rows: int | None = None) -> list[Rows]:
+    """Rows dealt at random, as evenly as can be, or so many to each.
 
     Arguments:
         n: number of rows.
         players: how many players.
         rng: shuffles the rows.
+        rows: rows of each player; the others belong to nobody. None deals out all.
 
     Returns:
-        For each player its rows. Every row has one owner, and sizes differ by at most one.
+        For each player its rows. No row has two owners, and sizes differ by at most one.
 
     Raises:
-        SplitError: fewer rows than players.
+        SplitError: fewer rows than players, or than `rows` for each.
 
     >>> split_iid(5, 2, np.random.default_rng(0))
     [array([2, 3, 4]), array([0, 1])]
     """
-    _check_share(n, players, 1)
-    return [np.sort(part) for part in np.array_split(rng.permutation(n), players)]
+    _check_share(n, players, 1 if rows is None else rows)
+    if rows is not None and rows < 1:
+        raise SplitError(f"rows is {rows}, expected at least 1 for each player")
+    dealt = rng.permutation(n)[: None if rows is None else players * rows]
+    return [np.sort(part) for part in np.array_split(dealt, players)]
 
 
 def holdout(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..agents import EstimatorModel, GenerativeModel, JointTable, NgramModel
+from ..agents import ConditionalGaussianModel, EstimatorModel, GenerativeModel, JointTable, NgramModel
 from ..games import Dataset, Space, StepSize
 from ..topology import require_name
 from .experiment import ExperimentError
@@ -21,10 +21,10 @@ def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int
         kind: one of `BLACK_BOXES`.
         options: keyword arguments of the model. Those of `hvae` are `latents` (name → bits), `architecture` (a name of
             `agents.models.ARCHITECTURES`), `networks` (arguments of the architecture), `label` (whether it models the
-            class) and what `HVAE` takes; those of `table` are what `JointTable` takes, with `step` as `size` and
-            `horizon`; those of the others are what the model takes. Any kind takes `variables`, the
-            names of the variables of the data set that it is over, instead of all (less the label, where the kind
-            leaves it out by itself).
+            class) and what `HVAE` takes; those of `conditional-gaussian` and `table` are what the model takes, with
+            `step` as its `size` and `horizon`; those of the others are what the model takes. Any kind takes
+            `variables`, the names of the variables of the data set that it is over, instead of all (less the label,
+            where the kind leaves it out by itself).
         dataset: whose variables are modelled.
         seed: of the weights before learning.
 
@@ -168,10 +168,18 @@ def _hvae(
     return made
 
 
+def _conditional_gaussian(space: Space, *, step: Mapping[str, float] | None = None, **options: Any) -> GenerativeModel:
+    return ConditionalGaussianModel(space, step=_step("conditional-gaussian", step), **options)
+
+
 def _table(space: Space, *, step: Mapping[str, float] | None = None, **options: Any) -> GenerativeModel:
+    return JointTable(space, step=_step("table", step), **options)
+
+
+def _step(kind: str, step: Mapping[str, float] | None) -> StepSize:
     for name in step or {}:
-        require_name("key of option 'step' of model 'table',", name, ("size", "horizon"))
-    return JointTable(space, step=StepSize(**(step or {})), **options)
+        require_name(f"key of option 'step' of model {kind!r},", name, ("size", "horizon"))
+    return StepSize(**(step or {}))
 
 
 def _flow(space: Space, **options: Any) -> GenerativeModel:
@@ -188,6 +196,7 @@ def _kernel_density(space: Space, *, rows: int = 1000, **options: Any) -> Genera
 
 
 _KINDS = {
+    "conditional-gaussian": _Kind(_conditional_gaussian, lambda: ConditionalGaussianModel, labelled=True),
     "flow": _Kind(_flow, partial(neural, "FlowModel"), seeded=True),
     "gaussian-mixture": _Kind(_gaussian_mixture, _mixture_class, positional=True),
     "hvae": _Kind(_hvae, partial(neural, "HVAE"), seeded=True),

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Literal, NoReturn
 
 import ray
@@ -133,24 +133,29 @@ class _Laboratory:
         self._spaces = {name: game.space(name) for name in actors}
         self._looks, self._moves, self._seen = looks, moves, 0.0
         self._keep_states, self._patience = keep_states, patience
-        self._test = ray.put(looks.test) if looks.test is not None else None
+        put = {id(rows): ray.put(rows) for player in actors if (rows := looks.test_of(player)) is not None}
+        self._tests = {p: put[id(rows)] for p in actors if (rows := looks.test_of(p)) is not None}
         self._began = time.perf_counter()
         self._moved: dict[Hashable, tuple[int, float]] = dict.fromkeys(actors, (0, self._began))
 
-    def wait(self, calls: list[Any]) -> list[Any]:
+    def wait(self, calls: list[Any], players: Sequence[Hashable] | None = None) -> list[Any]:
         """Results of one remote call per player; the first failure ends the wait, so that nobody waits for the dead.
+
+        Arguments:
+            calls: the calls.
+            players: whose they are; None for all players, in order.
 
         Raises:
             ModelError: a model failed.
             PlayerLostError: a process died.
             StallError: no call ended for as long as patience allows; it names the players whose calls are open.
         """
-        players = dict(zip(calls, self.actors, strict=True))
+        asked = dict(zip(calls, list(self.actors) if players is None else players, strict=True))
         waiting = list(calls)
         while waiting:
             ready, waiting = ray.wait(waiting, num_returns=1, timeout=self._patience)
             if not ready:
-                self._give_up([players[call] for call in waiting])
+                self._give_up([asked[call] for call in waiting])
             self.results(ready)
         return self.results(calls)
 
@@ -205,8 +210,9 @@ class _Laboratory:
             found["samples"] = {p: None if r is None else self._spaces[p].batch(r) for p, r in drawn.items()}
         if looks.regret_steps and not first:
             found["regret_estimates"] = self._answers("estimate_regret", looks.regret_steps)
-        if self._test is not None:
-            found["accuracies"] = self._answers("accuracy", self._test, looks.label)
+        if self._tests:
+            asked = [self.actors[p].score.remote(rows, looks.label) for p, rows in self._tests.items()]
+            found["scores"] = dict(zip(self._tests, self.wait(asked, list(self._tests)), strict=True))
         if last or (looks.count > 2 and not first):
             found["held_out"] = self._answers("held_out")
         return found

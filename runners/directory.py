@@ -117,6 +117,9 @@ class RunDirectory:
                 if p.regret_estimate is None
                 else {"gain": p.regret_estimate.gain, "error": p.regret_estimate.error},
                 "accuracy": p.accuracy,
+                "auc": p.auc,
+                "log_class": None if p.scores is None else p.scores.log_class,
+                "log_density": None if p.scores is None else p.scores.log_density,
                 "quality": None
                 if p.quality is None
                 else {

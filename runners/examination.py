@@ -10,7 +10,7 @@ from typing import Any, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents import RegretEstimate
+from ..agents import RegretEstimate, Scores
 from ..games import Alphabet, Batch, Game, GameError, class_histogram, label_of, predicted_mixtures, total_variation
 from ..topology import UnanchoredError
 from .observation import Observation
@@ -28,7 +28,7 @@ class Look:
         total_variations: of the shares to the predicted ones.
         regrets: estimates of lower bounds.
         held_out: mean log-density of the private holdout, in nats a row.
-        accuracies: share of test rows whose class the player tells.
+        scores: how each does on test rows.
     """
 
     time: float
@@ -38,7 +38,12 @@ class Look:
     total_variations: tuple[float | None, ...]
     regrets: tuple[RegretEstimate | None, ...]
     held_out: tuple[float | None, ...]
-    accuracies: tuple[float | None, ...]
+    scores: tuple[Scores | None, ...]
+
+    @property
+    def accuracies(self) -> tuple[float | None, ...]:
+        """Share of test rows whose class each player tells."""
+        return tuple(None if s is None else s.accuracy for s in self.scores)
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,7 @@ class Examiner:
             tuple(distances),
             tuple(observed.regret_estimates.get(p) for p in players),
             tuple(observed.held_out.get(p) for p in players),
-            tuple(observed.accuracies.get(p) for p in players),
+            tuple(observed.scores.get(p) for p in players),
         )
 
     def quality(self, player: Hashable, batch: Batch | None, rng: np.random.Generator) -> Quality | None:

@@ -21,7 +21,7 @@ class Looks:
         count: looks spread evenly over the run, the first before any move and the last at the end.
         regret_steps: calls of `learn` by which a clone of each player learns on to estimate its regret; 0 for none.
             Not done before the first move.
-        test: labelled rows on which players that tell classes are tested, or None.
+        test: labelled rows on which players are tested, for all of them or player → rows; None for none.
         label: the variable of `test` that holds the class.
 
     Raises:
@@ -31,7 +31,7 @@ class Looks:
     rows: int = 0
     count: int = 2
     regret_steps: int = 0
-    test: Batch | None = None
+    test: Batch | Mapping[Hashable, Batch] | None = None
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -40,10 +40,15 @@ class Looks:
                 f"looks are {self.count} with {self.rows} rows and {self.regret_steps} steps, "
                 "expected at least 2 looks and no negative numbers"
             )
-        if self.test is not None and self.label not in self.test.space:
-            raise ValueError(
-                f"the test rows have no variable {self.label!r}; they hold {', '.join(self.test.space.names)}"
-            )
+        for rows in [] if self.test is None else [self.test] if isinstance(self.test, Batch) else self.test.values():
+            if self.label not in rows.space:
+                raise ValueError(
+                    f"the test rows have no variable {self.label!r}; they hold {', '.join(rows.space.names)}"
+                )
+
+    def test_of(self, player: Hashable) -> Batch | None:
+        """The rows on which a player is tested; None for none."""
+        return self.test if self.test is None or isinstance(self.test, Batch) else self.test.get(player)
 
     def due(self, before: float, now: float, moves: float) -> bool:
         """Whether a look falls into the time after `before` up to `now`, of a run of `moves` units of time."""
@@ -61,7 +66,10 @@ def closely(players: Mapping[Hashable, Player], looks: Looks, *, first: bool, la
     if looks.regret_steps and not first:
         found["regret_estimates"] = {name: p.estimate_regret(looks.regret_steps) for name, p in players.items()}
     if looks.test is not None:
-        found["accuracies"] = {name: p.accuracy(looks.test, looks.label) for name, p in players.items()}
+        tests = {name: looks.test_of(name) for name in players}
+        found["scores"] = {
+            name: p.score(rows, looks.label) for name, p in players.items() if (rows := tests[name]) is not None
+        }
     if last or (looks.count > 2 and not first):
         found["held_out"] = {name: p.held_out() for name, p in players.items()}
     return found

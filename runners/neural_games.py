@@ -16,11 +16,14 @@ from .examination import Examiner, References
 from .experiment import Experiment, ExperimentError, require_unused
 from .looks import Looks
 from .partial_rows import private_rows
-from .private_data import load_data, split_data
+from .pooled_rows import pooled_rows
+from .private_data import Part, load_data, load_tests, parts_of
 
 _WEIGHTS, _TEACHING, _REFERENCES = 1004, 1005, 1006
 _MOST_REFERENCES = 20_000
 _MOST_TESTS = 10_000
+
+_OF_BLACK_BOXES = ("judge", "test", "test_share", "distil", "pool", "players", "observed", "missing")
 
 Factory = Callable[[], GenerativeModel]
 
@@ -33,13 +36,18 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
         ValueError: one of the errors of `games` and of the models, which say what is wrong.
     """
     require_unused("black boxes", experiment.model, ("smoothing", "step", "dimension", "classes"))
-    dataset = load_data(experiment)
-    shards = split_data(experiment, dataset, len(players))
-    factories = _factories(experiment, players, dataset)
-    rows = private_rows(experiment, players, [_space_of(factory) for factory in factories], dataset, shards)
+    if experiment.data.pool:
+        require_unused("data.pool", experiment.data, ("distil",))
+    parts = parts_of(experiment, [str(p) for p in players])
+    factories = _factories(experiment, players, [part.dataset for part in parts])
+    spaces = [_space_of(factory) for factory in factories]
+    rows = private_rows(experiment, players, spaces, parts)
     data = [train for train, _ in rows]
+    shares = [_class_shares(part) for part in parts]
     if experiment.data.distil:
-        data = list(_distilled(experiment, players, dataset, data))
+        data = list(_distilled(experiment, players, [part.dataset for part in parts], data))
+    if experiment.data.pool:
+        data, shares = list(pooled_rows(spaces, data)), _pooled_shares(parts, shares)
     gossip = Gossip(**experiment.gossip.model_dump())
     return {
         player: PlayerSpec(
@@ -49,9 +57,9 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
             start="reference" if experiment.model.start == "reference" else "data",
             samples=experiment.play.samples,
             gossip=gossip,
-            class_shares=None if dataset.label is None else class_histogram(shard.train, dataset.label),
+            class_shares=share,
         )
-        for player, factory, train, (_, holdout), shard in zip(players, factories, data, rows, shards, strict=True)
+        for player, factory, train, (_, holdout), share in zip(players, factories, data, rows, shares, strict=True)
     }
 
 
@@ -62,10 +70,10 @@ def build_watch(experiment: Experiment, game: Game | FleetGame) -> tuple[Looks, 
         ExperimentError: keys that mean nothing for arrays, or what `build_examiner` and `build_looks` say.
     """
     if isinstance(game, FleetGame):
-        require_unused("a graph of arrays", experiment.data, ("judge", "test", "distil", "observed", "missing"))
+        require_unused("a graph of arrays", experiment.data, _OF_BLACK_BOXES)
         require_unused("a graph of arrays", experiment.play, ("looks", "regret_steps"))
         return Looks(experiment.play.measure), None
-    return build_looks(experiment), build_examiner(experiment, game)
+    return build_looks(experiment, game.players), build_examiner(experiment, game)
 
 
 def build_examiner(experiment: Experiment, game: Game) -> Examiner:
@@ -76,7 +84,8 @@ def build_examiner(experiment: Experiment, game: Game) -> Examiner:
     """
     if not experiment.data.judge:
         several = any(sum(v.kind == "categorical" for v in game.space(p)) > 1 for p in game.players)
-        return Examiner(game, label=load_data(experiment).label if several and not experiment.model.family else None)
+        return Examiner(game, label=_label(experiment, game) if several and not experiment.model.family else None)
+    require_unused("data.judge", experiment.data, ("players",))
     if experiment.data.source == "words":
         return _examiner_of_words(experiment, game)
     dataset = load_data(experiment)
@@ -104,21 +113,55 @@ def _examiner_of_words(experiment: Experiment, game: Game) -> Examiner:
     return Examiner(game, ear, alphabets=lexicon.alphabets)
 
 
-def build_looks(experiment: Experiment) -> Looks:
-    """How often the players of an experiment are looked at closely, and what they are asked."""
-    play, test, label = experiment.play, None, ""
-    if experiment.data.test is not None:
-        dataset = load_data(experiment, **experiment.data.test)
-        if dataset.label is None:
-            raise ExperimentError(f"data.test needs labels, which data set {dataset.name!r} has not")
-        label = dataset.label
-        rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_REFERENCES,)))
-        rows = np.sort(rng.permutation(len(dataset))[:_MOST_TESTS])
-        test = model_variables(dataset, label=True).batch(dataset.batch.select(rows).arrays)
-    return Looks(play.measure, play.looks, play.regret_steps, test, label)
+def build_looks(experiment: Experiment, players: Sequence[Hashable]) -> Looks:
+    """How often the players of an experiment are looked at closely, and what they are asked.
+
+    Raises:
+        ExperimentError: see `load_tests`; or players are tested on labels of different names.
+    """
+    play = experiment.play
+    datasets = load_tests(experiment, [str(p) for p in players])
+    if datasets is None:
+        return Looks(play.measure, play.looks, play.regret_steps)
+    rows: dict[int, Batch] = {}
+    for dataset in datasets:
+        if id(dataset) not in rows:
+            rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_REFERENCES,)))
+            chosen = np.sort(rng.permutation(len(dataset))[:_MOST_TESTS])
+            space = model_variables(dataset, label=True)
+            rows[id(dataset)] = space.batch(dataset.batch.select(chosen).arrays)
+    labels = {str(dataset.label) for dataset in datasets}
+    if len(labels) > 1:
+        raise ExperimentError(f"players are tested on labels {', '.join(sorted(labels))}, expected one name for all")
+    tests = {player: rows[id(dataset)] for player, dataset in zip(players, datasets, strict=True)}
+    return Looks(play.measure, play.looks, play.regret_steps, tests, labels.pop())
 
 
-def _factories(experiment: Experiment, players: Sequence[Hashable], dataset: Dataset, **changes: Any) -> list[Factory]:
+def _label(experiment: Experiment, game: Game) -> str | None:
+    """The name of the label of all players' data sets; None if they have none, or not the same one."""
+    labels = {part.dataset.label for part in parts_of(experiment, [str(p) for p in game.players])}
+    return labels.pop() if len(labels) == 1 else None
+
+
+def _class_shares(part: Part) -> NDArray[np.float64] | None:
+    label = part.dataset.label
+    return None if label is None else class_histogram(part.shard.train, label)
+
+
+def _pooled_shares(
+    parts: Sequence[Part], shares: Sequence[NDArray[np.float64] | None]
+) -> list[NDArray[np.float64] | None]:
+    """Class shares of all private rows together, for everyone; None where the rows of somebody have no class."""
+    known = [s for s in shares if s is not None]
+    if len(known) < len(shares) or len({len(s) for s in known}) > 1:
+        return [None] * len(shares)
+    sizes = [len(part.shard.train) for part in parts]
+    return [np.average(known, axis=0, weights=sizes)] * len(shares)
+
+
+def _factories(
+    experiment: Experiment, players: Sequence[Hashable], datasets: Sequence[Dataset], **changes: Any
+) -> list[Factory]:
     """The function that makes each player's model, with its own weights before learning."""
     model, names = experiment.model, [str(p) for p in players]
     for name, override in model.players.items():
@@ -133,7 +176,7 @@ def _factories(experiment: Experiment, players: Sequence[Hashable], dataset: Dat
         seed = int(np.random.SeedSequence(experiment.seed, spawn_key=(_WEIGHTS, k)).generate_state(1)[0])
         kind = own.get("kind", model.kind)
         options = {**(model.options if kind == model.kind else {}), **own.get("options", {}), **changes}
-        made.append(black_box(kind, options, dataset, seed))
+        made.append(black_box(kind, options, datasets[k], seed))
     return made
 
 
@@ -145,7 +188,10 @@ def _space_of(factory: Factory) -> Space:
 
 
 def _distilled(
-    experiment: Experiment, players: Sequence[Hashable], dataset: Dataset, data: Sequence[Batch | tuple[Batch, ...]]
+    experiment: Experiment,
+    players: Sequence[Hashable],
+    datasets: Sequence[Dataset],
+    data: Sequence[Batch | tuple[Batch, ...]],
 ) -> list[Batch]:
     """Each player's rows, and a copy of them labelled by each other player's classifier.
 
@@ -154,12 +200,12 @@ def _distilled(
 
     Source: Hinton, Vinyals & Dean, *Distilling the Knowledge in a Neural Network*, 2015, with hard labels.
     """
-    label = dataset.label
-    require_unused("data.distil", experiment.data, ("missing",))
+    label = datasets[0].label
+    require_unused("data.distil", experiment.data, ("missing", "players"))
     whole = [rows for rows in data if isinstance(rows, Batch)]
     if label is None or any(label not in rows.space for rows in whole):
         raise ExperimentError("data.distil needs models with a label; set model.options.label")
-    teachers = _factories(experiment, players, dataset, learns="classifier")
+    teachers = _factories(experiment, players, datasets, learns="classifier")
     taught = []
     for k, (factory, rows) in enumerate(zip(teachers, whole, strict=True)):
         teacher = factory()

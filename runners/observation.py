@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents import RegretEstimate, State
+from ..agents import RegretEstimate, Scores, State
 from ..games import Batch
 
 
@@ -47,7 +47,7 @@ class Observation:
         samples: rows generated for measurement.
         held_out: mean log-density of each player's holdout, in nats a row.
         regret_estimates: of black boxes.
-        accuracies: share of test rows whose class the player tells.
+        scores: how each does on test rows.
         states: `Player.state()` of each, at the last observation if asked for.
         mean_parameters: of all players, `[N, size]`, where the engine has them as one array.
     """
@@ -62,7 +62,7 @@ class Observation:
     samples: Mapping[Hashable, Batch | None] = field(default_factory=dict)
     held_out: Mapping[Hashable, float | None] = field(default_factory=dict)
     regret_estimates: Mapping[Hashable, RegretEstimate | None] = field(default_factory=dict)
-    accuracies: Mapping[Hashable, float | None] = field(default_factory=dict)
+    scores: Mapping[Hashable, Scores | None] = field(default_factory=dict)
     states: Mapping[Hashable, State] = field(default_factory=dict)
     mean_parameters: NDArray[Any] | None = None
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents import RegretEstimate, State
+from ..agents import RegretEstimate, Scores, State
 from ..games import Batch, FleetGame, Game, Prediction, total_variation
 from .diagnosis import Diagnosis, diagnose
 from .examination import Examiner, Look, Quality
@@ -40,7 +40,7 @@ class PlayerOutcome:
         rejected: messages refused, by reason.
         staleness: mean age of the letters it holds, in its moves.
         regret_estimate: of a black box, at the end.
-        accuracy: share of test rows whose class it tells.
+        scores: how it does on test rows.
         quality: how close what it generates is to real rows.
     """
 
@@ -56,8 +56,18 @@ class PlayerOutcome:
     rejected: Mapping[str, int]
     staleness: float
     regret_estimate: RegretEstimate | None = None
-    accuracy: float | None = None
+    scores: Scores | None = None
     quality: Quality | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of test rows whose class it tells."""
+        return None if self.scores is None else self.scores.accuracy
+
+    @property
+    def auc(self) -> float | None:
+        """Area under the curve of what it tells of two classes."""
+        return None if self.scores is None else self.scores.auc
 
     @property
     def total_variation(self) -> float | None:
@@ -137,6 +147,7 @@ class Outcome:
             "measured": {"rate": self.rate},
             "total_variation": _extremes([p.total_variation for p in listed]),
             "accuracy": _extremes([p.accuracy for p in listed]),
+            "auc": _extremes([p.auc for p in listed]),
             "nash_gap_estimate": _gap_estimate([p.regret_estimate for p in listed]),
         }
         cleaned: dict[str, Any] = finite(figures)
@@ -207,7 +218,7 @@ def _players(
                 rejected=view.rejected,
                 staleness=view.staleness,
                 regret_estimate=look.regrets[i],
-                accuracy=look.accuracies[i],
+                scores=look.scores[i],
                 quality=examiner.quality(name, last.samples.get(name), rng),
             )
         )

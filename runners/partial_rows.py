@@ -8,9 +8,10 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..games import Batch, Dataset, Shard, Space
+from ..games import Batch, Space
 from ..topology import require_name
 from .experiment import Experiment, ExperimentError
+from .private_data import Part
 
 _MISSING = 1007
 
@@ -22,8 +23,7 @@ def private_rows(
     experiment: Experiment,
     players: Sequence[Hashable],
     spaces: Sequence[Space],
-    dataset: Dataset,
-    shards: Sequence[Shard],
+    parts: Sequence[Part],
 ) -> list[tuple[PrivateRows, Batch]]:
     """Each player's rows to learn from, and its holdout.
 
@@ -36,8 +36,7 @@ def private_rows(
         experiment: whose `data.observed` and `data.missing` are followed.
         players: in the order of the graph.
         spaces: the variables of each player's model.
-        dataset: where the rows are from.
-        shards: each player's part of it.
+        parts: each player's data set, and its part of it.
 
     Raises:
         UnknownNameError: no such player or variable; the nearest is suggested.
@@ -45,15 +44,18 @@ def private_rows(
             of range; rows that all lack everything.
     """
     names = [str(player) for player in players]
-    section, known = experiment.data, dataset.batch.space
+    section = experiment.data
+    known = list(dict.fromkeys(name for part in parts for name in part.dataset.batch.space.names))
+    titles = ", ".join(dict.fromkeys(repr(part.dataset.name) for part in parts))
     observed = _by_player("data.observed", section.observed, names)
     missing = _by_player("data.missing", section.missing, names)
     for key, listed in {**observed, **missing}.items():
         for name in listed:
-            require_name(f"variable of data set {dataset.name!r} in {key},", name, known.names)
+            require_name(f"variable of data set {titles} in {key},", name, known)
     found: list[tuple[PrivateRows, Batch]] = []
-    for k, (name, space, shard) in enumerate(zip(names, spaces, shards, strict=True)):
-        held = [v for v in space if v.name in known]
+    for k, (name, space, part) in enumerate(zip(names, spaces, parts, strict=True)):
+        shard, there = part.shard, part.dataset.batch.space
+        held = [v for v in space if v.name in there]
         key, seen = _of_player("data.observed", observed, name)
         if seen is not None:
             _require_modelled(key, seen, name, space)
@@ -61,11 +63,11 @@ def private_rows(
         if not held:
             raise ExperimentError(
                 f"player {name} observes nothing of its model: the model is over {', '.join(space.names)}, the rows "
-                f"hold {', '.join(known.names if seen is None else seen) or 'nothing'}; change data.observed or the "
+                f"hold {', '.join(there.names if seen is None else seen) or 'nothing'}; change data.observed or the "
                 "model's `variables`"
             )
         over = Space(tuple(held))
-        train, holdout = (over.batch({v.name: part[v.name] for v in over}) for part in (shard.train, shard.holdout))
+        train, holdout = (over.batch({v.name: rows[v.name] for v in over}) for rows in (shard.train, shard.holdout))
         key, lacked = _of_player("data.missing", missing, name)
         if not lacked:
             found.append((train, holdout))

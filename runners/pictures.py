@@ -96,6 +96,10 @@ def draw_looks(outcome: Outcome) -> Figure | None:
         "total variation to the predicted mixture": (lambda look: look.total_variations, "total variation"),
         "what a clone gains by learning on": (lambda look: look.regrets, "nats (lower bound of the regret)"),
         "accuracy on test rows": (lambda look: look.accuracies, "share of right answers"),
+        "log-probability of the true class of test rows": (
+            lambda look: [None if s is None else s.log_class for s in look.scores],
+            "nats a row",
+        ),
     }
     shown = {name: how for name, how in series.items() if any(v is not None for x in looks for v in how[0](x))}
     if not shown:

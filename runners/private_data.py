@@ -1,8 +1,9 @@
 """The private rows of an experiment's players: a data set and its split, or rows made up for a family."""
 
-__all__ = ["DATA", "family_and_shards", "load_data", "split_data"]
+__all__ = ["DATA", "Part", "family_and_shards", "load_data", "load_tests", "parts_of", "split_data"]
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,20 @@ from ..games import (
     Shard,
     Space,
     family_for,
+    holdout,
     load_dataset,
     load_npz,
     split_dataset,
     synthetic_data,
     synthetic_family,
 )
+from ..topology import require_name
 from .experiment import Experiment, ExperimentError, require_unused
 
 DATA = 1001
 """Where the random numbers for rows begin among those spawned from an experiment's seed."""
 
-_SPLIT, _NOISE = 1002, 1003
+_SPLIT, _NOISE, _TESTS = 1002, 1003, 1008
 
 
 def family_and_shards(experiment: Experiment, players: int) -> tuple[ExponentialFamily, list[Shard]]:
@@ -37,7 +40,7 @@ def family_and_shards(experiment: Experiment, players: int) -> tuple[Exponential
     section, model = experiment.data, experiment.model
     name = str(model.family)
     if section.source == "synthetic":
-        require_unused("data.source synthetic", section, ("options", "file", "label", "split"))
+        require_unused("data.source synthetic", section, ("options", "file", "label", "split", "test_share"))
         family = synthetic_family(name, model.dimension, classes=model.classes, **model.options)
         rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(DATA,)))
         batches = synthetic_data(family, players, section.rows, rng, spread=section.spread)
@@ -66,7 +69,7 @@ def load_data(experiment: Experiment, **options: Any) -> Dataset:
     if section.source == "synthetic":
         raise ExperimentError("data.source is 'synthetic', which makes rows for a family; name a data set or take npz")
     if section.source == "npz":
-        require_unused("data.source npz", section, ("options",))
+        require_unused("data.source npz", section, ("options", "players", "test"))
         if section.file is None:
             raise ExperimentError("data.source is npz: give data.file, the path of the file")
         dataset = load_npz(section.file, label=section.label)
@@ -76,17 +79,101 @@ def load_data(experiment: Experiment, **options: Any) -> Dataset:
     return dataset if section.noise == 0 else _noisy(dataset, section.noise, experiment.seed)
 
 
-def split_data(experiment: Experiment, dataset: Dataset, players: int) -> list[Shard]:
-    """The rows of a data set, dealt out as the experiment says."""
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The data set that a player has a part of, and that part."""
+
+    dataset: Dataset
+    shard: Shard
+
+
+def parts_of(experiment: Experiment, players: Sequence[str]) -> list[Part]:
+    """Each player's part of its data set. Players whose options are the same share one out among them.
+
+    Raises:
+        UnknownNameError: `data.players` names somebody who does not play.
+        ValueError: one of the errors of the loaders and splits.
+    """
+    groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
+    for k, options in enumerate(_own_options(experiment, players)):
+        groups.setdefault(repr(sorted(options.items())), (options, []))[1].append(k)
+    found: dict[int, Part] = {}
+    for number, (options, members) in enumerate(groups.values()):
+        dataset = load_data(experiment, **options)
+        shards = split_data(experiment, dataset, len(members), number)
+        found |= {k: Part(dataset, shard) for k, shard in zip(members, shards, strict=True)}
+    return [found[k] for k in range(len(players))]
+
+
+def load_tests(experiment: Experiment, players: Sequence[str]) -> list[Dataset] | None:
+    """The rows on which each player is tested; those of players of one data set are the same object. None for none.
+
+    They depend on the experiment's seed, and on nothing else that tells one method from another.
+
+    Raises:
+        ExperimentError: both `data.test` and `data.test_share`, or a data set without labels.
+        ValueError: one of the errors of the loaders.
+    """
     section = experiment.data
+    if section.test is None and section.test_share == 0:
+        return None
+    if section.test is not None:
+        require_unused("data.test", section, ("test_share",))
+    known: dict[str, Dataset] = {}
+    found = []
+    for options in _own_options(experiment, players):
+        key = repr(sorted(options.items()))
+        if key not in known:
+            known[key] = load_data(experiment, **{**options, **(section.test or {})})
+            if section.test is None:
+                known[key] = _set_aside(experiment, known[key])[1]
+        dataset = known[key]
+        if dataset.label is None:
+            named = "data.test" if section.test is not None else "data.test_share"
+            raise ExperimentError(f"{named} needs labels, which data set {dataset.name!r} has not")
+        found.append(dataset)
+    return found
+
+
+def split_data(experiment: Experiment, dataset: Dataset, players: int, number: int = 0) -> list[Shard]:
+    """The rows of a data set but those set aside for tests, dealt out as the experiment says.
+
+    Arguments:
+        experiment: whose `data.split`, `holdout` and `test_share` are followed.
+        dataset: the rows.
+        players: how many share them.
+        number: of the data set among those of the experiment.
+    """
+    section = experiment.data
+    kept, _ = _set_aside(experiment, dataset)
     return split_dataset(
-        dataset,
+        kept,
         players,
-        np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_SPLIT,))),
+        np.random.default_rng(
+            np.random.SeedSequence(experiment.seed, spawn_key=(_SPLIT, number) if number else (_SPLIT,))
+        ),
         kind=section.split.kind,
         holdout_fraction=section.holdout,
         **section.split.options,
     )
+
+
+def _own_options(experiment: Experiment, players: Sequence[str]) -> list[dict[str, Any]]:
+    """What `data.players` says of each player."""
+    given = experiment.data.players
+    for name in given:
+        require_name("player in data.players,", name, [*players, "default"])
+    return [given.get(name, given.get("default", {})) for name in players]
+
+
+def _set_aside(experiment: Experiment, dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """The rows that are dealt out, and those for tests: `test_share` of each class."""
+    share = experiment.data.test_share
+    if share == 0:
+        return dataset, dataset
+    rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_TESTS,)))
+    kept, tests = holdout(np.arange(len(dataset)), share, rng, dataset.labels)
+    return replace(dataset, batch=dataset.batch.select(kept)), replace(dataset, batch=dataset.batch.select(tests))
 
 
 def _noisy(dataset: Dataset, sigma: float, seed: int) -> Dataset:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..agents import RegretEstimate
+from ..agents import RegretEstimate, Scores
 from .examination import Look
 from .monitor import Record
 from .observation import PlayerView
@@ -62,8 +62,13 @@ _LOOKS = pa.schema(
         ("regret_error", pa.float64()),
         ("held_out", pa.float64()),
         ("accuracy", pa.float64()),
+        ("auc", pa.float64()),
+        ("log_class", pa.float64()),
+        ("log_density", pa.float64()),
     ]
 )
+
+_SCORES = ("accuracy", "auc", "log_class", "log_density")
 
 
 class RecordWriter:
@@ -146,7 +151,7 @@ class RecordWriter:
                 "regret_estimate": [None if r is None else r.gain for r in look.regrets],
                 "regret_error": [None if r is None else r.error for r in look.regrets],
                 "held_out": list(look.held_out),
-                "accuracy": list(look.accuracies),
+                **{name: [None if s is None else getattr(s, name) for s in look.scores] for name in _SCORES},
             }
         )
 
@@ -251,8 +256,14 @@ def read_looks(directory: Path) -> Iterator[Look]:
                 for v in views
             ),
             tuple(v["held_out"] for v in views),
-            tuple(v["accuracy"] for v in views),
+            tuple(_scores(v) for v in views),
         )
+
+
+def _scores(row: dict[str, Any]) -> Scores | None:
+    """The scores in one row of the looks; None where there are none."""
+    found = {name: row.get(name) for name in _SCORES}  # runs of an earlier version have fewer
+    return None if all(value is None for value in found.values()) else Scores(**found)
 
 
 def _column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64] | None:

@@ -73,9 +73,11 @@ class DataSection(Section):
 
     Of black boxes: `noise` is the standard deviation of Gaussian noise added to real values, once; `judge` makes the
     laboratory train a classifier on all rows, which tells the classes of what is generated; `test` holds options that
-    load the rows on which players are tested (`part: test`); `distil` adds to each player's rows copies that
-    classifiers trained on the others' rows have labelled; `observed` names the variables that a player's rows hold, and
-    `missing` the share of its rows that lack a variable (`default` stands for the other players).
+    load the rows on which players are tested (`part: test`), or `test_share` of the rows are set aside for that before
+    any are dealt out; `distil` adds to each player's rows copies that classifiers trained on the others' rows have
+    labelled, and `pool` adds the others' rows themselves; `observed` names the variables that a player's rows hold, and
+    `missing` the share of its rows that lack a variable (`default` stands for the other players). `players` gives
+    single players (or `default`) options of a data set of their own; those who have the same one share it out.
     """
 
     source: str = "synthetic"
@@ -89,7 +91,10 @@ class DataSection(Section):
     noise: float = Field(0.0, ge=0, allow_inf_nan=False)
     judge: bool = False
     test: dict[str, Any] | None = None
+    test_share: float = Field(0.0, ge=0, lt=1)
     distil: bool = False
+    pool: bool = False
+    players: dict[str, dict[str, Any]] = {}
     observed: dict[str, list[str]] = {}
     missing: dict[str, dict[str, float]] = {}
 

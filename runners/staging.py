@@ -49,7 +49,7 @@ def _family_specs(experiment: Experiment, players: list[Any]) -> dict[Any, Playe
     family, shards = family_and_shards(experiment, len(players))
     model = experiment.model
     require_unused("model.family", model, ("players",))
-    require_unused("model.family", experiment.data, ("distil", "observed", "missing"))
+    require_unused("model.family", experiment.data, ("distil", "observed", "missing", "players", "pool"))
     if experiment.data.source == "synthetic":
         require_unused("model.family", experiment.data, ("noise",))
     return {

@@ -164,6 +164,8 @@ def _columns(players: Sequence[PlayerOutcome]) -> dict[str, Callable[[PlayerOutc
         found["held-out"] = lambda p: _number(p.held_out)
     if any(p.accuracy is not None for p in players):
         found["accuracy"] = lambda p: _number(p.accuracy)
+    if any(p.auc is not None for p in players):
+        found["AUC"] = lambda p: _number(p.auc)
     if any(p.quality is not None for p in players):
         found["FD"] = lambda p: _number(None if p.quality is None else p.quality.frechet.get("all"))
     return found

@@ -8,15 +8,16 @@ from nashgossip.runners import load_experiment
 _FOUND: dict[str, str | None] = {}
 
 
-def missing_data(name: str) -> str | None:
+def missing_data(name: str, **options: str) -> str | None:
     """Why a published data set is not there; None if it is. Asked once a session."""
-    if name not in _FOUND:
+    key = repr((name, options))
+    if key not in _FOUND:
         try:
-            load_dataset(name, part="test")
-            _FOUND[name] = None
+            load_dataset(name, part="test", **options)
+            _FOUND[key] = None
         except DatasetNotFound as error:
-            _FOUND[name] = str(error)
-    return _FOUND[name]
+            _FOUND[key] = str(error)
+    return _FOUND[key]
 
 
 @pytest.fixture
@@ -26,7 +27,11 @@ def require_data():
     def require(name: str) -> None:
         source = name
         if name not in ("mnist", "fashion-mnist"):
-            source = load_experiment(name).data.source
+            data = load_experiment(name).data
+            source = data.source
+            for file in sorted({options["file"] for options in data.players.values()}) if source == "medmnist" else ():
+                if (reason := missing_data(source, file=file)) is not None:
+                    pytest.skip(reason)
         if source in ("mnist", "fashion-mnist") and (reason := missing_data(source)) is not None:
             pytest.skip(f"set NASHGOSSIP_DATA to a folder with the files of {source}: {reason}")
         if source == "words":

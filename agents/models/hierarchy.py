@@ -27,10 +27,17 @@ class Hierarchy(nn.Module):
         latents: name → bits, from the top to the image.
         label: c, or None.
         architecture: makes the networks.
+        learned_shares: whether p(c) is learned; else it is uniform.
     """
 
     def __init__(
-        self, image: Variable, latents: Mapping[str, int], label: Variable | None, architecture: Architecture
+        self,
+        image: Variable,
+        latents: Mapping[str, int],
+        label: Variable | None,
+        architecture: Architecture,
+        *,
+        learned_shares: bool = False,
     ) -> None:
         super().__init__()
         self.latents = dict(latents)
@@ -52,6 +59,7 @@ class Hierarchy(nn.Module):
             }
         )
         self.labels = architecture.classifier(self.classes, shape) if self.classes else None
+        self.shares = nn.Parameter(torch.zeros(self.classes)) if learned_shares and self.classes else None
         self.log_sigma = None if self._binary else nn.Parameter(torch.tensor(math.log(0.3)))
 
     def generate(self, n: int, stream: torch.Generator, chunk: int) -> Rows:
@@ -89,7 +97,7 @@ class Hierarchy(nn.Module):
         top = next(iter(self.latents))
         found = _log_bits(self._top_logits(rows, rows[top]), rows[top])
         if self.classes:
-            found = found - math.log(self.classes)
+            found = found + self._log_shares(rows[self._label or ""])
         for name in self.down:
             found = found + _log_bits(self.down[name](self._above(rows, name)), rows[name])
         return found + self._log_pixels(self.pixels(self._above(rows, self._image)), rows[self._image])
@@ -170,8 +178,8 @@ class Hierarchy(nn.Module):
         device = stream.device
         whole, drawn = dict(rows), torch.zeros(n, device=device)
         if self._label is not None and self._label not in whole:
-            whole[self._label] = torch.randint(self.classes, (n,), generator=stream, device=device)
-            drawn = drawn - math.log(self.classes)
+            whole[self._label] = self._draw_classes(n, stream)
+            drawn = drawn + self._log_shares(whole[self._label])
         for name, bits in self.latents.items():
             if name in whole:
                 continue
@@ -191,6 +199,18 @@ class Hierarchy(nn.Module):
                 whole[self._image] = found + self.log_sigma.exp() * noise
             drawn = drawn + self._log_pixels(found, whole[self._image])
         return whole, drawn
+
+    def _log_shares(self, classes: Tensor) -> Tensor:
+        """log p(c) of each row: `[n]`."""
+        if self.shares is None:
+            return torch.full(classes.shape, -math.log(self.classes), device=classes.device)
+        return torch.log_softmax(self.shares, dim=0)[classes]
+
+    def _draw_classes(self, n: int, stream: torch.Generator) -> Tensor:
+        """n classes from p(c)."""
+        if self.shares is None:
+            return torch.randint(self.classes, (n,), generator=stream, device=stream.device)
+        return _choose(torch.softmax(self.shares, dim=0).expand(n, -1), stream)
 
     def _top_logits(self, rows: Rows, bits: Tensor) -> Tensor:
         """Logits of the top latents, each given those before it."""

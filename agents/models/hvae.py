@@ -36,7 +36,8 @@ class HVAE:
         image: the variable x, `(rows, columns)`; binary with Bernoulli pixels, or real and unbounded with Gaussian
             ones of one learned σ.
         latents: z_0, z_1, …, from the top to the image: name → number of bits.
-        label: the variable c, a scalar categorical one with a uniform prior; None for a model without classes.
+        label: the variable c, a scalar categorical one; None for a model without classes.
+        class_prior: p(c), `uniform` or `learned`. Neighbours that share the class alone teach p(c) alone.
         architecture: makes the networks.
         publish_latents: whether latents may travel to players who have the same ones.
         learns: `all`, or the `classifier` q(c | x) alone, for comparison.
@@ -71,6 +72,7 @@ class HVAE:
         latents: Mapping[str, int],
         *,
         label: Variable | None = None,
+        class_prior: Literal["uniform", "learned"] = "uniform",
         architecture: Architecture | None = None,
         publish_latents: bool = True,
         learns: Literal["all", "classifier"] = "all",
@@ -87,6 +89,8 @@ class HVAE:
         threads: int = 1,
     ) -> None:
         _require(image, latents, label)
+        if class_prior not in ("uniform", "learned"):
+            raise ValueError(f"class_prior is {class_prior!r}, expected 'uniform' or 'learned'")
         if learns == "classifier" and label is None:
             raise SpaceError("a model that learns its classifier alone needs a label")
         for name, value in {"batch": batch, "steps": steps, "importance": importance, "chunk": chunk}.items():
@@ -105,7 +109,9 @@ class HVAE:
         use_threads(threads)
         self._device = choose_device(device)
         with initial_weights(seed):
-            self._net = Hierarchy(image, dict(latents), label, architecture or Fast())
+            self._net = Hierarchy(
+                image, dict(latents), label, architecture or Fast(), learned_shares=class_prior == "learned"
+            )
         self._net.to(self._device)
         self._trainer = Trainer(self._net, rate)
 

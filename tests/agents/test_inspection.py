@@ -1,4 +1,4 @@
-"""Estimated regret against the exact one of exponential families; accuracy of what tells classes."""
+"""Estimated regret against the exact one of exponential families."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nashgossip.agents import EstimatorModel, ExponentialFamilyModel, Player, RegretEstimate, Source
-from nashgossip.agents.inspection import accuracy, estimate_regret
+from nashgossip.agents.inspection import estimate_regret
 from nashgossip.games import Batch, Gaussian, Space, Variable
 
 FAMILY = Gaussian((2,))
@@ -137,55 +137,3 @@ def test_a_player_estimates_on_what_it_hears_from_a_stream_of_its_own() -> None:
     asked.move(), silent.move()
     assert asked.measure(20) == silent.measure(20)
     assert player(None).estimate_regret(1) is None
-
-
-class Thresholds:
-    """Tells class 1 where x > 0, and notes what it was shown."""
-
-    space = Space((Variable("c", "categorical", categories=2), Variable("x", "real")))
-    shown: Batch | None = None
-
-    def class_probabilities(self, batch: Batch) -> NDArray[np.float64]:
-        self.shown = batch
-        ones = (batch["x"] > 0).astype(float)
-        return np.stack([1 - ones, ones], axis=1)
-
-
-def test_accuracy_counts_right_answers_and_hides_the_label() -> None:
-    space = Space((Variable("c", "categorical", categories=2), Variable("x", "real")))
-    test = space.batch({"c": [0, 1, 1, 1], "x": [-1.0, 2.0, -3.0, 4.0]})
-    model = Thresholds()
-    assert accuracy(model, test, "c") == 0.75  # type: ignore[arg-type]
-    assert model.shown is not None
-    assert model.shown.space.names == ("x",)
-    assert accuracy(taught(0.0), test, "c") is None
-    assert accuracy(model, test, "d") is None  # type: ignore[arg-type]
-
-
-def test_a_model_is_shown_what_it_has_and_its_player_observes() -> None:
-    c, x, y = Variable("c", "categorical", categories=2), Variable("x", "real"), Variable("y", "real")
-    test = Space((c, x, y)).batch({"c": [0, 1], "x": [-1.0, 2.0], "y": [0.0, 0.0]})
-    model = Thresholds()
-    assert accuracy(model, test, "c") == 1.0  # type: ignore[arg-type]
-    assert model.shown is not None
-    assert model.shown.space.names == ("x",)  # it has no y
-    assert accuracy(model, test, "c", {"c"}) is None  # type: ignore[arg-type]
-    own = Space((c,)).batch({"c": [0, 1]})
-
-    def player(data: Batch | None) -> Player:
-        return Player(
-            "p",
-            Thresholds(),  # type: ignore[arg-type]
-            data=data,
-            self_weight=0.5,
-            neighbours={},
-            listeners={},
-            samples=1,
-            seed=0,
-            index=0,
-            start="reference",
-        )
-
-    assert player(None).accuracy(test, "c") == 1.0
-    assert player(own).accuracy(test, "c") is None
-    assert player(test.restrict(Space((c, x)))).accuracy(test, "c") == 1.0

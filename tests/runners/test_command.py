@@ -37,6 +37,7 @@ KEYS = [
     "measured",
     "total_variation",
     "accuracy",
+    "auc",
     "nash_gap_estimate",
 ]
 QUICK = ["--set", "play.moves=5", "--set", "play.samples=20"]

@@ -179,7 +179,7 @@ def test_the_judge_examines_against_rows_of_own_and_other_classes() -> None:
     assert examiner.predicted is not None
     shares = np.stack([spec.class_shares for spec in game.specs.values() if spec.class_shares is not None])
     assert examiner.predicted == pytest.approx(influence(game.graph) @ shares)
-    outcome = play(game, "rounds", moves=1, looks=build_looks(plan), examiner=examiner)
+    outcome = play(game, "rounds", moves=1, looks=build_looks(plan, game.players), examiner=examiner)
     for player in outcome.players:
         assert player.quality is not None
         assert set(player.quality.frechet) == {"own", "other", "all"}

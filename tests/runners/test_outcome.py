@@ -37,6 +37,7 @@ SUMMARY = {
     "measured": {"rate": None},
     "total_variation": {"max": None, "mean": None},
     "accuracy": {"max": None, "mean": None},
+    "auc": {"max": None, "mean": None},
     "nash_gap_estimate": {"max": None, "error": None, "mean": None},
 }
 

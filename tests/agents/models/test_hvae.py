@@ -70,6 +70,9 @@ def teach(model: HVAE, batch: Batch, calls: int, seed: int = 0) -> HVAE:
         lambda: small(steps=10, rate=1e-2),
         lambda: HVAE(IMAGE, {"z": 5}, label=LABEL, architecture=Fast(16), batch=20, steps=10, rate=1e-2),
         lambda: HVAE(
+            IMAGE, {"z": 5}, label=LABEL, class_prior="learned", architecture=Fast(16), batch=20, steps=10, rate=1e-2
+        ),
+        lambda: HVAE(
             Variable("x", "real", (8, 8)),
             {"a": 3, "b": 4, "c": 5},
             architecture=Fast(16),
@@ -78,7 +81,7 @@ def teach(model: HVAE, batch: Batch, calls: int, seed: int = 0) -> HVAE:
             rate=1e-2,
         ),
     ],
-    ids=["binary", "label", "real, three layers"],
+    ids=["binary", "label", "learned shares", "real, three layers"],
 )
 def test_it_keeps_the_protocol(make: Callable[[], HVAE]) -> None:
     check_model(make, learn_calls=12, rows=200)
@@ -368,3 +371,50 @@ def test_torch_s_global_stream_is_left_alone() -> None:
     teach(model, Space((IMAGE,)).batch({"x": np.zeros((9, 8, 8), np.uint8)}), 1)
     model.generate(3, np.random.default_rng(0))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+# --- the class prior -------------------------------------------------------------------------------------------------
+
+
+SQUARE = Variable("x", "binary", (6, 6))  # the smallest that a classifier takes
+
+
+def with_shares(**options: Any) -> HVAE:
+    settings: dict[str, Any] = {"batch": 100, "steps": 20, "rate": 0.05, "decay": 40.0}
+    return HVAE(SQUARE, {"z0": 2, "z1": 3}, label=LABEL, architecture=Fast(width=8), **(settings | options))
+
+
+def coins(labels: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+    return Space((LABEL, SQUARE)).batch({"c": labels, "x": rng.integers(2, size=(len(labels), 6, 6))})
+
+
+def test_a_learned_class_prior_follows_the_labels_and_a_uniform_one_does_not() -> None:
+    shares = np.array([0.6, 0.3, 0.1])
+    rng = np.random.default_rng(0)
+    labels = rng.choice(3, size=400, p=shares)
+    rows = coins(labels, rng)
+    only = Space((LABEL,)).batch({"c": [0, 1, 2]})
+    for prior, expected in (("learned", np.bincount(labels) / 400), ("uniform", np.full(3, 1 / 3))):
+        model = teach(with_shares(class_prior=prior), rows, 8 if prior == "learned" else 1)
+        found = np.exp(model.log_density(only))
+        assert found.sum() == pytest.approx(1, abs=1e-5)
+        assert found == pytest.approx(expected, abs=4 * np.sqrt(0.25 / (100 * 40)))  # the last 40 minibatches or so
+        drawn = np.bincount(model.generate(4000, np.random.default_rng(1))["c"], minlength=3) / 4000
+        assert (np.abs(drawn - found) < 4 * np.sqrt(found * (1 - found) / 4000)).all()
+
+
+def test_a_neighbour_that_shares_the_class_alone_teaches_its_shares() -> None:
+    rng = np.random.default_rng(2)
+    own = coins(rng.integers(3, size=300), rng)
+    ones = Space((LABEL,)).batch({"c": np.ones(50, int)})
+    model = with_shares(class_prior="learned")
+    for _ in range(8):
+        model.learn([Source(own, 0.4, own=True), Source(ones, 0.6)], rng)
+    mixed = 0.4 * np.bincount(own["c"]) / 300 + 0.6 * np.array([0, 1, 0])
+    found = np.exp(model.log_density(Space((LABEL,)).batch({"c": [0, 1, 2]})))
+    assert found == pytest.approx(mixed, abs=4 * np.sqrt(0.25 / (100 * 40)))
+
+
+def test_a_class_prior_is_uniform_or_learned() -> None:
+    with pytest.raises(ValueError, match="class_prior is 'flat', expected 'uniform' or 'learned'"):
+        with_shares(class_prior="flat")

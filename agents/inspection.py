@@ -2,7 +2,7 @@
 
 __all__ = ["RegretEstimate", "accuracy", "estimate_regret"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -47,7 +47,7 @@ def estimate_regret(
     """Lets a clone of the model learn on, and compares both on rows that the clone has not learned from.
 
     A source is cut into two halves, one to learn from and one to compare on; private rows with a holdout are all
-    learned from and compared on the holdout.
+    learned from and compared on the holdout, of which those that lack variables are compared on the ones they have.
 
     Arguments:
         model: the player's, which is not changed.
@@ -65,9 +65,9 @@ def estimate_regret(
         return None
     taught, compared = [], []
     for source in sources:
-        if source.own and holdout and len(holdout) > 1:
+        if source.own and holdout and len(holdout) > 1 and all(v in holdout.space for v in source.batch.space.names):
             taught.append(source)
-            compared.append(holdout)
+            compared.append(holdout.restrict(source.batch.space))
             continue
         order = rng.permutation(len(source.batch))
         half = len(order) // 2
@@ -87,16 +87,22 @@ def estimate_regret(
     return RegretEstimate(gain, float(np.sqrt(variance))) if np.isfinite(gain) else None
 
 
-def accuracy(model: GenerativeModel, test: Batch, label: str) -> float | None:
+def accuracy(model: GenerativeModel, test: Batch, label: str, held: Collection[str] | None = None) -> float | None:
     """Share of test rows whose class the model tells; None for a model that has no such label or tells no classes.
+
+    None too where the test rows hold nothing that the model may be shown.
 
     Arguments:
         model: the player's.
-        test: labelled rows; the model is shown all variables but the label.
+        test: labelled rows; the model is shown those of its own variables that they hold, but not the label.
         label: the variable that holds the class.
+        held: the variables that the player's rows hold, if it is not to see more; None for all of the model's.
     """
     if not isinstance(model, HasClasses) or label not in model.space:
         return None
-    shown = test.restrict(Space(tuple(v for v in test.space if v.name != label)))
-    probabilities: NDArray[np.float64] = model.class_probabilities(shown)
+    known = model.space.names if held is None else held
+    shown = tuple(v for v in test.space if v.name != label and v.name in model.space and v.name in known)
+    if not shown:
+        return None
+    probabilities: NDArray[np.float64] = model.class_probabilities(test.restrict(Space(shown)))
     return float((probabilities.argmax(axis=1) == test[label]).mean())

@@ -3,7 +3,7 @@
 __all__ = ["ModelError", "Move", "Neighbour", "Player"]
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, final
 
@@ -12,6 +12,7 @@ from .inspection import RegretEstimate, accuracy, estimate_regret
 from .mailbox import Letter, Mailbox
 from .message import Message
 from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, Source, State
+from .sources import own_sources, scaled
 from .streams import PURPOSES, stream
 
 
@@ -59,7 +60,7 @@ class Player:
     Arguments:
         name: what messages call it.
         model: the black box.
-        data: private rows, or None.
+        data: private rows, or None; several batches where rows lack different variables.
         holdout: private rows kept for measuring, or None.
         self_weight: α_ii, the weight of the private rows.
         neighbours: players listened to, in a fixed order that decides the order of sources.
@@ -82,7 +83,7 @@ class Player:
         name: Hashable,
         model: GenerativeModel,
         *,
-        data: Batch | None,
+        data: Batch | Sequence[Batch] | None,
         holdout: Batch | None = None,
         self_weight: float,
         neighbours: Mapping[Hashable, Neighbour],
@@ -110,8 +111,8 @@ class Player:
         self.moves = 0
         self._has_mean = isinstance(model, HasMeanParameters)
         self.rejected: Counter[str] = Counter()
-        self._own = [Source(data, self_weight, own=True)] if data is not None and self_weight > 0 else []
-        self._data = data
+        self._data = [data] if isinstance(data, Batch) else list(data or ())
+        self._own = own_sources(self._data, self_weight)
         self._holdout = holdout
         self._neighbours = dict(neighbours)
         self._listeners = dict(listeners)
@@ -125,8 +126,9 @@ class Player:
 
     def open(self) -> Move:
         """The first publication, before anything was heard: what the model generates from the private rows alone."""
-        if not self._ready and self._data:
-            self._learn([Source(self._data, 1.0, own=True)], 0)
+        alone = [] if self._ready else own_sources(self._data, 1.0)
+        if alone:
+            self._learn(alone, 0)
         return self._publish()
 
     def receive(self, message: Message) -> str | None:
@@ -181,7 +183,7 @@ class Player:
 
         Arguments: as those of the player itself.
         """
-        self._own = [Source(self._data, self_weight, own=True)] if self._data and self_weight > 0 else []
+        self._own = own_sources(self._data, self_weight)
         self._neighbours, self._listeners = dict(neighbours), dict(listeners)
         self.mailbox.resize(neighbours)
 
@@ -232,13 +234,16 @@ class Player:
     def accuracy(self, test: Batch, label: str) -> float | None:
         """Share of labelled test rows whose class the model tells; None if it tells none, or knows nothing yet.
 
+        The model is shown the variables that the player's own rows hold; without rows, all that it has.
+
         Raises:
             ModelError: the model failed.
         """
         if not self._ready:
             return None
         try:
-            return accuracy(self.model, test, label)
+            held = {name for rows in self._data for name in rows.space.names}
+            return accuracy(self.model, test, label, held or None)
         except Exception as error:
             raise self._failure(self.moves, "class_probabilities", error) from error
 
@@ -316,20 +321,13 @@ class Player:
         return batch
 
     def _sources(self) -> list[Source]:
-        """What a move learns from, weights summing to 1; nothing where nothing has weight."""
-        sources = [*self._own, *self._heard()]
-        total = sum(source.weight for source in sources)
-        if total == 0:
-            return []
-        return [Source(s.batch, s.weight / total, s.own) for s in sources] if total != 1.0 else sources
-
-    def _heard(self) -> list[Source]:
-        """One source for each letter; the letters of one neighbour share its weight."""
-        return [
+        """What a move learns from, weights summing to 1. The letters of one neighbour share its weight."""
+        heard = [
             Source(letter.batch, self._neighbours[sender].alpha / len(letters))
             for sender, letters in self.mailbox.read().items()
             for letter in letters
         ]
+        return scaled([*self._own, *heard])
 
     def _publish(self) -> Move:
         if self.moves % self._gossip.every:

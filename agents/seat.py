@@ -40,7 +40,7 @@ class Seat:
         return Player(
             self.name,
             self._model(),
-            data=self.spec.data,
+            data=self.spec.parts,
             holdout=self.spec.holdout,
             self_weight=self.self_weight,
             neighbours=self.neighbours,

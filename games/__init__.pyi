@@ -29,11 +29,7 @@ from .fleet_oracle import FleetOracle as FleetOracle
 from .fleet_prediction import FleetSchedule as FleetSchedule
 from .fleet_prediction import Floor as Floor
 from .fleet_prediction import predict_fleet as predict_fleet
-from .game import MAX_ROWS as MAX_ROWS
 from .game import Game as Game
-from .game import GameError as GameError
-from .game import PlayerSpec as PlayerSpec
-from .game import StepSize as StepSize
 from .gaussian import Exponential as Exponential
 from .gaussian import Gaussian as Gaussian
 from .gaussian import GaussianDiagonal as GaussianDiagonal
@@ -63,6 +59,10 @@ from .space import Kind as Kind
 from .space import Space as Space
 from .space import SpaceError as SpaceError
 from .space import Variable as Variable
+from .specs import MAX_ROWS as MAX_ROWS
+from .specs import GameError as GameError
+from .specs import PlayerSpec as PlayerSpec
+from .specs import StepSize as StepSize
 from .splits import SplitError as SplitError
 from .splits import class_counts as class_counts
 from .splits import holdout as holdout

@@ -13,7 +13,8 @@ from ..topology import UnanchoredError, listening_matrix, self_weights
 from .families import FAMILIES
 from .family import Array, BoundaryError, ExponentialFamily
 from .fleet_blocks import BLOCK
-from .game import Game, GameError, PlayerSpec
+from .game import Game
+from .specs import GameError, PlayerSpec
 
 _ROW_SUM = 1e-6
 

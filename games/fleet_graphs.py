@@ -13,7 +13,7 @@ from ..topology import GeneratorError, require_name
 from .family import Array, ExponentialFamily
 from .fleet_blocks import BLOCK
 from .fleet_game import FleetGame
-from .game import GameError
+from .specs import GameError
 from .synthetic import synthetic_anchor
 
 _ROWS = 4

@@ -5,14 +5,16 @@ __all__ = ["class_histogram", "label_of", "predicted_mixtures", "total_variation
 from collections.abc import Hashable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import topology
 from .composite import ClassConditional
 from .discrete import Categorical
 from .family import Array
-from .game import Game, GameError
+from .game import Game
 from .oracle import NoClosedFormError, Oracle
 from .space import Batch, Space
+from .specs import GameError
 
 
 def label_of(space: Space) -> str | None:
@@ -28,15 +30,21 @@ def class_histogram(batch: Batch, label: str) -> Array:
     return shares
 
 
-def predicted_mixtures(game: Game, label: str | None = None) -> Array:
+def predicted_mixtures(game: Game, label: str | None = None, *, carrier: str | None = None) -> Array:
     """The class shares of each player's equilibrium model, Σ_j B_ij h_j with h_j the private histogram of j: `[N, k]`.
 
     Where the equilibrium has a closed form with this label, its own class shares, in which smoothing counts too. Where
     the rows of a player hold no label, its `PlayerSpec.class_shares` are taken.
 
+    Where players have different variables this holds of those to whom the class travels: summed over all other
+    variables, the map of the game is p_i(c) ← α_ii π_i(c) + Σ_j α_ij p_j(c) along edges that carry c, whatever
+    listeners complete. The rows of players who hear somebody, at any remove, along an edge that does not carry it are
+    NaN, as are those of players without it.
+
     Arguments:
         game: the game.
         label: the variable that holds the class; None where only `class_shares` tell it.
+        carrier: the variable that the class is told by, such as an image that a judge looks at; the label unless given.
 
     Raises:
         GameError: a player with data has neither the label nor class shares, or numbers of classes differ.
@@ -50,13 +58,37 @@ def predicted_mixtures(game: Game, label: str | None = None) -> Array:
         return family.class_shares(oracle.equilibrium)
     if oracle is not None and isinstance(family, Categorical):
         return oracle.equilibrium
-    histograms = [_private_shares(game, p, label) for p in game.players]
+    carrier = label if carrier is None else carrier
+    reached = np.ones(len(game.players), bool) if carrier is None else _reached(game, carrier)
+    histograms = [
+        _private_shares(game, p, label) if known else None for p, known in zip(game.players, reached, strict=True)
+    ]
+    if not reached.any():
+        raise GameError(f"no player hears of {carrier} alone: the class shares of none have a prediction")
     sizes = {len(h) for h in histograms if h is not None}
     if len(sizes) != 1:
         raise GameError(f"players have {sorted(sizes)} classes, expected one number; give each its class shares")
     filled = [np.zeros(max(sizes)) if h is None else h for h in histograms]
     mixed: Array = topology.blend(game.graph, np.stack(filled))
-    return mixed
+    return np.where(reached[:, None], mixed, np.nan)
+
+
+def _reached(game: Game, carrier: str) -> NDArray[np.bool_]:
+    """Whether a variable travels along every edge by which a player hears of others, at any remove: `[N]`."""
+    heard = {
+        player: [j for j, edge in game.graph.pred[player].items() if j != player and edge["alpha"] > 0]
+        for player in game.players
+    }
+    blind = {
+        player
+        for player in game.players
+        if carrier not in game.space(player) or any(carrier not in game.edge_space(j, player) for j in heard[player])
+    }
+    found = set(blind)
+    while blind:
+        blind = {player for player in heard if player not in found and blind.intersection(heard[player])}
+        found |= blind
+    return np.array([player not in found for player in game.players])
 
 
 def _private_shares(game: Game, player: Hashable, label: str | None) -> Array | None:
@@ -64,11 +96,13 @@ def _private_shares(game: Game, player: Hashable, label: str | None) -> Array | 
     spec = game.specs[player]
     if spec.class_shares is not None:
         return np.asarray(spec.class_shares, np.float64)
-    if not spec.data:
+    if not spec.parts:
         return None
-    if label is None or label not in spec.data.space:
-        raise GameError(f"the private rows of player {player} hold no label; give PlayerSpec.class_shares")
-    return class_histogram(spec.data, label)
+    if label is None or any(label not in rows.space for rows in spec.parts):
+        which = "hold no label" if len(spec.parts) == 1 else "do not all hold the label"
+        raise GameError(f"the private rows of player {player} {which}; give PlayerSpec.class_shares")
+    counts = sum(len(rows) * class_histogram(rows, label) for rows in spec.parts)
+    return np.asarray(counts / spec.rows)
 
 
 def total_variation(p: Array, q: Array) -> float:

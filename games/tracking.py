@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 
 from ..topology import GraphSequence, listening_matrix, self_weights, time_average
 from .family import Array
-from .game import Game, GameError
+from .game import Game
 from .gossip import Gossip
 from .oracle import NoClosedFormError, Oracle
+from .specs import GameError
 
 _DENSE = 1000
 

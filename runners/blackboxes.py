@@ -4,19 +4,14 @@ __all__ = ["BLACK_BOXES", "black_box", "model_variables", "neural"]
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from ..agents import EstimatorModel, GenerativeModel
-from ..games import Dataset, Space, Variable
+from ..games import Dataset, Space
 from ..topology import require_name
 from .experiment import ExperimentError
-
-BLACK_BOXES = ("flow", "gaussian-mixture", "hvae", "kernel-density")
-"""Kinds of models besides `family`."""
-
-_NEURAL = ("flow", "hvae")
 
 
 def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int) -> Callable[[], GenerativeModel]:
@@ -26,29 +21,33 @@ def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int
         kind: one of `BLACK_BOXES`.
         options: keyword arguments of the model. Those of `hvae` are `latents` (name → bits), `architecture` (a name of
             `agents.models.ARCHITECTURES`), `networks` (arguments of the architecture), `label` (whether it models the
-            class) and what `HVAE` takes; those of the others are what the model takes.
+            class) and what `HVAE` takes; those of the others are what the model takes. Any kind takes `variables`, the
+            names of the variables of the data set that it is over, instead of all (less the label, where the kind
+            leaves it out by itself).
         dataset: whose variables are modelled.
         seed: of the weights before learning.
 
     Raises:
-        UnknownNameError: no such kind or option; the nearest is suggested.
-        ExperimentError: the data has no image or label where the model needs one.
+        UnknownNameError: no such kind, option or variable; the nearest is suggested.
+        ExperimentError: the data has no image or label where the model needs one, or `variables` leaves the label out
+            that `label` asks for.
         ValueError: what the model itself says of its options.
     """
-    makers: dict[str, Callable[..., GenerativeModel]] = {
-        "hvae": _hvae,
-        "flow": _flow,
-        "gaussian-mixture": _gaussian_mixture,
-        "kernel-density": _kernel_density,
-    }
-    maker = makers[require_name("model kind", kind, BLACK_BOXES)]
-    own = [name for name, p in inspect.signature(maker).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    chosen = _KINDS[require_name("model kind", kind, _KINDS)]
+    own = [name for name, p in inspect.signature(chosen.make).parameters.items() if p.kind is p.KEYWORD_ONLY]
     for option in options:
-        require_name(f"option of model {kind!r},", option, [*own, *_taken(kind)])
+        require_name(f"option of model {kind!r},", option, [*own, "variables", *_taken(chosen)])
     arguments = dict(options)
-    if kind in _NEURAL:
+    if chosen.seeded:
         arguments.setdefault("seed", seed)
-    return partial(maker, model_variables(dataset, label=bool(options.get("label"))), **arguments)
+    names = arguments.pop("variables", None)
+    if names is None:
+        labelled = bool(options.get("label")) or (chosen.labelled and dataset.label is not None)
+        return partial(chosen.make, model_variables(dataset, label=labelled), **arguments)
+    space = _named_variables(dataset, names, kind, options)
+    if "label" in own:
+        arguments["label"] = dataset.label in space
+    return partial(chosen.make, space, **arguments)
 
 
 def model_variables(dataset: Dataset, *, label: bool) -> Space:
@@ -68,6 +67,20 @@ def model_variables(dataset: Dataset, *, label: bool) -> Space:
     )
 
 
+def _named_variables(dataset: Dataset, names: Any, kind: str, options: Mapping[str, Any]) -> Space:
+    """The variables of a data set that `variables` names, in the data set's order."""
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        raise ExperimentError(f"`variables` of model {kind!r} is {names!r}, expected a list of names of variables")
+    for name in names:
+        require_name(f"variable of data set {dataset.name!r},", name, dataset.batch.space.names)
+    if options.get("label") and dataset.label not in names:
+        raise ExperimentError(
+            f"model {kind!r} has `label: true`, but its `variables` are {', '.join(names)}; add {dataset.label} to them"
+        )
+    whole = model_variables(dataset, label=dataset.label is not None)
+    return Space(tuple(v for v in whole if v.name in names))
+
+
 def neural(name: str) -> Any:
     """A name of `agents.models`, imported only by games that need it.
 
@@ -85,20 +98,38 @@ def neural(name: str) -> Any:
         ) from None
 
 
-def _taken(kind: str) -> list[str]:
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of black box.
+
+    Arguments:
+        make: makes the model from its space and its options.
+        takes: the class behind it, whose parameters are options too; imported only by games that have such players.
+        positional: whether all of its parameters are options, not only those by keyword.
+        seeded: whether it takes a `seed`.
+        labelled: whether it is over the label too without being told so.
+    """
+
+    make: Callable[..., GenerativeModel]
+    takes: Callable[[], Any]
+    positional: bool = False
+    seeded: bool = False
+    labelled: bool = False
+
+
+def _taken(kind: _Kind) -> list[str]:
     """The names of the options of the class behind a kind."""
-    parameters = inspect.signature(_class_of(kind)).parameters.items()
-    return [name for name, p in parameters if p.kind is p.KEYWORD_ONLY or kind not in _NEURAL]
+    parameters = inspect.signature(kind.takes()).parameters.items()
+    return [name for name, p in parameters if p.kind is p.KEYWORD_ONLY or kind.positional]
 
 
-def _class_of(kind: str) -> Any:
-    """Imported here, so that only games with such players load what they need."""
-    if kind in _NEURAL:
-        return neural({"hvae": "HVAE", "flow": "FlowModel"}[kind])
-    if kind == "gaussian-mixture":
-        from sklearn.mixture import GaussianMixture
+def _mixture_class() -> Any:
+    from sklearn.mixture import GaussianMixture
 
-        return GaussianMixture
+    return GaussianMixture
+
+
+def _kernel_class() -> Any:
     from sklearn.neighbors import KernelDensity
 
     return KernelDensity
@@ -121,23 +152,36 @@ def _hvae(
     images = [v for v in space if len(v.shape) == 2]
     if len(images) != 1:
         raise ExperimentError(f"model 'hvae' needs one image variable, the data has {', '.join(space.names)}")
-    named = _label(space) if label else None
+    named = next((v for v in space if v.kind == "categorical" and not v.shape), None) if label else None
+    others = [v.name for v in space if v not in (images[0], named)]
+    if others:
+        raise ExperimentError(
+            f"model 'hvae' is over one image and the label, but not over {', '.join(others)}; name what it is over in "
+            "its option `variables`"
+        )
     made: GenerativeModel = neural("HVAE")(images[0], latents, label=named, architecture=make(**given), **options)
     return made
 
 
 def _flow(space: Space, **options: Any) -> GenerativeModel:
-    made: GenerativeModel = _class_of("flow")(space, **options)
+    made: GenerativeModel = neural("FlowModel")(space, **options)
     return made
 
 
 def _gaussian_mixture(space: Space, *, rows: int = 1000, **options: Any) -> GenerativeModel:
-    return EstimatorModel(_class_of("gaussian-mixture")(**options), space, rows=rows)
+    return EstimatorModel(_mixture_class()(**options), space, rows=rows)
 
 
 def _kernel_density(space: Space, *, rows: int = 1000, **options: Any) -> GenerativeModel:
-    return EstimatorModel(_class_of("kernel-density")(**options), space, rows=rows)
+    return EstimatorModel(_kernel_class()(**options), space, rows=rows)
 
 
-def _label(space: Space) -> Variable:
-    return next(v for v in space if v.kind == "categorical" and not v.shape)
+_KINDS = {
+    "flow": _Kind(_flow, partial(neural, "FlowModel"), seeded=True),
+    "gaussian-mixture": _Kind(_gaussian_mixture, _mixture_class, positional=True),
+    "hvae": _Kind(_hvae, partial(neural, "HVAE"), seeded=True),
+    "kernel-density": _Kind(_kernel_density, _kernel_class, positional=True),
+}
+
+BLACK_BOXES = tuple(_KINDS)
+"""Kinds of models besides `family`."""

@@ -3,7 +3,7 @@
 __all__ = ["Examiner", "Look", "Quality", "References"]
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
@@ -80,62 +80,77 @@ class References:
 class Examiner:
     """Examines what players generate. Without references it goes by the label that players generate themselves.
 
+    Players may have different variables: of those without the label, or the image that a judge looks at, nothing is
+    known.
+
     Arguments:
         game: the game.
         references: real rows and a judge, for players that generate images.
+        label: the variable that holds the class; by default the only categorical one of each player, if they all agree.
     """
 
     game: Game
     references: References | None = None
-    _label: str | None = field(init=False, default=None)
+    label: str | None = None
 
     def __post_init__(self) -> None:
-        labels = {label_of(self.game.space(player)) for player in self.game.players}
-        object.__setattr__(self, "_label", labels.pop() if len(labels) == 1 else None)
+        labels = {label_of(self.game.space(player)) for player in self.game.players} - {None}
+        held = self.label is None or any(self.label in self.game.space(player) for player in self.game.players)
+        if self.label is None or not held:
+            object.__setattr__(self, "label", labels.pop() if self.label is None and len(labels) == 1 else None)
 
     @cached_property
     def predicted(self) -> NDArray[np.float64] | None:
-        """Predicted class shares of every player's equilibrium, `[N, k]`; None without classes or real data."""
-        if self._label is None and any(self.game.specs[p].class_shares is None for p in self.game.players):
+        """Predicted class shares of every player's equilibrium, `[N, k]`; None without classes or real data.
+
+        NaN for players of whom nothing is predicted: see `games.predicted_mixtures`.
+        """
+        if self.label is None and any(self.game.specs[p].class_shares is None for p in self.game.players):
             return None
         try:
-            return predicted_mixtures(self.game, self._label)
+            return predicted_mixtures(
+                self.game, self.label, carrier=None if self.references is None else self.references.image
+            )
         except (UnanchoredError, GameError):  # no real data somewhere, or rows of which nobody knows the class
             return None
+
+    def predicted_of(self, player: Hashable) -> NDArray[np.float64] | None:
+        """Predicted class shares of one player, `[k]`; None where nothing is predicted."""
+        shares = None if self.predicted is None else self.predicted[list(self.game.players).index(player)]
+        return None if shares is None or np.isnan(shares).any() else shares
 
     def own_classes(self, player: Hashable) -> list[int]:
         """The classes in a player's private rows."""
         spec = self.game.specs[player]
         if spec.class_shares is not None:
             return [int(c) for c in np.flatnonzero(spec.class_shares)]
-        if self._label is None or not spec.data or self._label not in spec.data.space:
-            return []
-        return [int(c) for c in np.unique(spec.data[self._label])]
+        labels = [rows[self.label] for rows in spec.parts if self.label is not None and self.label in rows.space]
+        return [int(c) for c in np.unique(np.concatenate(labels))] if labels else []
 
     def shares(self, batch: Batch | None) -> NDArray[np.float64] | None:
         """Class shares of generated rows, `[k]`: by the judge, else by their label."""
         if not batch:
             return None
         if self.references is not None:
-            found: NDArray[np.float64] = self.references.judge.shares(batch[self.references.image])
-            return found
-        return None if self._label is None else class_histogram(batch, self._label)
+            image = self.references.image
+            return np.asarray(self.references.judge.shares(batch[image])) if image in batch.space else None
+        return class_histogram(batch, self.label) if self.label is not None and self.label in batch.space else None
 
     def classes(self, batch: Batch) -> NDArray[Any] | None:
         """The class of each generated row, `[n]`: by the judge, else its label; None where nothing tells it."""
         if self.references is not None:
-            found: NDArray[Any] = self.references.judge.classes(batch[self.references.image])
-            return found
-        return None if self._label is None else batch[self._label]
+            image = self.references.image
+            return np.asarray(self.references.judge.classes(batch[image])) if image in batch.space else None
+        return batch[self.label] if self.label is not None and self.label in batch.space else None
 
     def look(self, observed: Observation) -> Look:
         """What a close observation shows."""
         players = tuple(self.game.players)
         shares = tuple(self.shares(observed.samples.get(p)) for p in players)
-        predicted = self.predicted
+        predicted = [self.predicted_of(p) for p in players]
         distances = [
-            None if found is None or predicted is None else total_variation(found, predicted[i])
-            for i, found in enumerate(shares)
+            None if found is None or told is None else total_variation(found, told)
+            for found, told in zip(shares, predicted, strict=True)
         ]
         return Look(
             observed.time,
@@ -153,7 +168,7 @@ class Examiner:
 
         Distances that fewer rows than features would have to give are left out.
         """
-        if self.references is None or not batch:
+        if self.references is None or not batch or self.references.image not in batch.space:
             return None
         from ..agents.models import frechet_distance, two_sample_test  # torch: only where there are images
 
@@ -173,9 +188,10 @@ class Examiner:
 
     def _like_predicted(self, player: Hashable, n: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
         """Positions of n real rows, drawn without repetition, with the predicted class shares."""
-        if self.references is None or self.predicted is None:
+        predicted = self.predicted_of(player)
+        if self.references is None or predicted is None:
             return None
-        counts = rng.multinomial(n, self.predicted[list(self.game.players).index(player)])
+        counts = rng.multinomial(n, predicted)
         places = [np.flatnonzero(self.references.labels == c) for c in range(len(counts))]
         if any(count > len(rows) for count, rows in zip(counts, places, strict=True)):
             return None

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..games import FleetGame, FleetSchedule, Game
 from ..games.schedule import Schedule
-from .experiment import Experiment, ExperimentError, GossipSection, NetworkSection
+from .experiment import Experiment, ExperimentError
+from .sections import GossipSection, NetworkSection
 
 
 def fleet_options(plan: Experiment) -> dict[str, Any]:

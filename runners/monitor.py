@@ -189,10 +189,10 @@ class Monitor:
         The errors are then those of the class shares to their prediction.
 
         The share of a class is a mean over a model's rows as every mean parameter is, and its equilibrium is known
-        for any model that can hit a mixture: Σ_j B_ij h_j.
+        for any model that can hit a mixture: Σ_j B_ij h_j. Where it is not known of every player, nothing is said.
         """
         predicted = None if self._examiner is None else self._examiner.predicted
-        if self.oracle is not None or predicted is None or self._pieces or self._named:
+        if self.oracle is not None or predicted is None or self._pieces or self._named or np.isnan(predicted).any():
             return self.trace
         found = []
         for look in self.looks:

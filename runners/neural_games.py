@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import GenerativeModel, HasClasses, Source
-from ..games import Batch, Dataset, FleetGame, Game, Gossip, PlayerSpec, Shard, Space, class_histogram
+from ..games import Batch, Dataset, FleetGame, Game, Gossip, PlayerSpec, Space, class_histogram
 from ..topology import require_name
 from .blackboxes import black_box, model_variables, neural
 from .examination import Examiner, References
 from .experiment import Experiment, ExperimentError, require_unused
 from .looks import Looks
+from .partial_rows import private_rows
 from .private_data import load_data, split_data
 
 _WEIGHTS, _TEACHING, _REFERENCES = 1004, 1005, 1006
@@ -35,10 +36,10 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
     dataset = load_data(experiment)
     shards = split_data(experiment, dataset, len(players))
     factories = _factories(experiment, players, dataset)
-    rows = [_rows(shard, factory, dataset) for shard, factory in zip(shards, factories, strict=True)]
+    rows = private_rows(experiment, players, [_space_of(factory) for factory in factories], dataset, shards)
     data = [train for train, _ in rows]
     if experiment.data.distil:
-        data = _distilled(experiment, players, dataset, data)
+        data = list(_distilled(experiment, players, dataset, data))
     gossip = Gossip(**experiment.gossip.model_dump())
     return {
         player: PlayerSpec(
@@ -61,7 +62,7 @@ def build_watch(experiment: Experiment, game: Game | FleetGame) -> tuple[Looks, 
         ExperimentError: keys that mean nothing for arrays, or what `build_examiner` and `build_looks` say.
     """
     if isinstance(game, FleetGame):
-        require_unused("a graph of arrays", experiment.data, ("judge", "test", "distil"))
+        require_unused("a graph of arrays", experiment.data, ("judge", "test", "distil", "observed", "missing"))
         require_unused("a graph of arrays", experiment.play, ("looks", "regret_steps"))
         return Looks(experiment.play.measure), None
     return build_looks(experiment), build_examiner(experiment, game)
@@ -74,7 +75,8 @@ def build_examiner(experiment: Experiment, game: Game) -> Examiner:
         ExperimentError: a judge is asked for, and the data has no images or labels.
     """
     if not experiment.data.judge:
-        return Examiner(game)
+        several = any(sum(v.kind == "categorical" for v in game.space(p)) > 1 for p in game.players)
+        return Examiner(game, label=load_data(experiment).label if several and not experiment.model.family else None)
     dataset = load_data(experiment)
     images = [v for v in dataset.batch.space if len(v.shape) == 2]
     labels = dataset.labels
@@ -85,7 +87,7 @@ def build_examiner(experiment: Experiment, game: Game) -> Examiner:
     rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_REFERENCES,)))
     chosen = rng.permutation(len(labels))[:_MOST_REFERENCES]
     features = judge.features(pixels[chosen])
-    return Examiner(game, References(judge, images[0].name, features, labels[chosen].astype(np.int64)))
+    return Examiner(game, References(judge, images[0].name, features, labels[chosen].astype(np.int64)), dataset.label)
 
 
 def build_looks(experiment: Experiment) -> Looks:
@@ -121,19 +123,15 @@ def _factories(experiment: Experiment, players: Sequence[Hashable], dataset: Dat
     return made
 
 
-def _rows(shard: Shard, factory: Factory, dataset: Dataset) -> tuple[Batch, Batch]:
-    """A player's rows and holdout, over the variables of its model that the data has."""
+def _space_of(factory: Factory) -> Space:
     try:
-        space = factory().space
+        return factory().space
     except (TypeError, AttributeError, KeyError, RuntimeError) as error:
         raise ExperimentError(f"an option of the model has a value that it cannot have: {error}") from None
-    held = Space(tuple(v for v in space if v.name in dataset.batch.space))
-    train, holdout = (held.batch({v.name: part[v.name] for v in held}) for part in (shard.train, shard.holdout))
-    return train, holdout
 
 
 def _distilled(
-    experiment: Experiment, players: Sequence[Hashable], dataset: Dataset, data: Sequence[Batch]
+    experiment: Experiment, players: Sequence[Hashable], dataset: Dataset, data: Sequence[Batch | tuple[Batch, ...]]
 ) -> list[Batch]:
     """Each player's rows, and a copy of them labelled by each other player's classifier.
 
@@ -143,11 +141,13 @@ def _distilled(
     Source: Hinton, Vinyals & Dean, *Distilling the Knowledge in a Neural Network*, 2015, with hard labels.
     """
     label = dataset.label
-    if label is None or any(label not in rows.space for rows in data):
+    require_unused("data.distil", experiment.data, ("missing",))
+    whole = [rows for rows in data if isinstance(rows, Batch)]
+    if label is None or any(label not in rows.space for rows in whole):
         raise ExperimentError("data.distil needs models with a label; set model.options.label")
     teachers = _factories(experiment, players, dataset, learns="classifier")
     taught = []
-    for k, (factory, rows) in enumerate(zip(teachers, data, strict=True)):
+    for k, (factory, rows) in enumerate(zip(teachers, whole, strict=True)):
         teacher = factory()
         if not isinstance(teacher, HasClasses):
             raise ExperimentError(
@@ -158,7 +158,7 @@ def _distilled(
             teacher.learn([Source(rows, 1.0, own=True)], rng)
         taught.append(cast("HasClasses", teacher))
     found = []
-    for k, rows in enumerate(data):
+    for k, rows in enumerate(whole):
         labels: list[NDArray[Any]] = [t.class_probabilities(rows).argmax(1) for j, t in enumerate(taught) if j != k]
         copies = [rows.space.batch({**rows.arrays, label: told}) for told in labels]
         found.append(Batch.concatenate([rows, *copies]))

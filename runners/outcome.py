@@ -190,7 +190,7 @@ def _players(
     game: Game, monitor: Monitor, last: Observation, examiner: Examiner, rng: np.random.Generator
 ) -> list[PlayerOutcome]:
     errors, regrets, floors = monitor.errors(), monitor.regrets(), monitor.prediction.floors
-    look, predicted = examiner.look(last), examiner.predicted
+    look = examiner.look(last)
     players = []
     for i, (name, view) in enumerate(zip(game.players, last.players, strict=True)):
         players.append(
@@ -202,7 +202,7 @@ def _players(
                 floor=None if floors is None else float(floors[i]),
                 held_out=look.held_out[i],
                 mixture=look.shares[i],
-                predicted_mixture=None if predicted is None else predicted[i],
+                predicted_mixture=examiner.predicted_of(name),
                 own_classes=examiner.own_classes(name),
                 rejected=view.rejected,
                 staleness=view.staleness,

@@ -19,9 +19,10 @@ from ..games import (
     synthetic_fleet,
 )
 from ..topology import attach_alpha, generate_graph, read_graph
-from .experiment import AlphaSection, Experiment, ExperimentError, TopologySection, require_unused
+from .experiment import Experiment, ExperimentError, require_unused
 from .neural_games import black_box_specs
 from .private_data import DATA, family_and_shards
+from .sections import AlphaSection, TopologySection
 
 
 def build_game(experiment: Experiment) -> Game | FleetGame:
@@ -39,7 +40,7 @@ def build_game(experiment: Experiment) -> Game | FleetGame:
     if model.start == "common":
         raise ExperimentError(f"model.start is 'common', which needs a generator of arrays: {', '.join(ARRAY_GRAPHS)}")
     specs = _family_specs(experiment, list(graph)) if model.family else black_box_specs(experiment, list(graph))
-    sizes = {player: len(spec.data or ()) for player, spec in specs.items()}
+    sizes = {player: spec.rows for player, spec in specs.items()}
     return Game(_with_alpha(graph, experiment.alpha, sizes), specs, anchored=experiment.alpha.anchored)
 
 
@@ -48,9 +49,9 @@ def _family_specs(experiment: Experiment, players: list[Any]) -> dict[Any, Playe
     family, shards = family_and_shards(experiment, len(players))
     model = experiment.model
     require_unused("model.family", model, ("players",))
-    require_unused(
-        "model.family", experiment.data, ("distil", "noise") if experiment.data.source == "synthetic" else ("distil",)
-    )
+    require_unused("model.family", experiment.data, ("distil", "observed", "missing"))
+    if experiment.data.source == "synthetic":
+        require_unused("model.family", experiment.data, ("noise",))
     return {
         player: PlayerSpec(
             family=family,

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..games import Game
 from ..topology import GraphSequence, failing_edges, read_sequence, rewired
-from .experiment import DurationSection, Experiment, ExperimentError, NetworkSection
+from .experiment import Experiment, ExperimentError
 from .network import Churn, Duration, Link, Network, Partition
+from .sections import DurationSection, NetworkSection
 from .staging import bare_graph, player_named
 
 

@@ -177,8 +177,8 @@ def test_a_sender_must_publish_what_the_listener_needs() -> None:
     secret = Space((Variable("x", "binary", (2,), publish=False),))
     rows = secret.batch({"x": DATA["x"]})
     message = (
-        "player 0 cannot learn from player 1, which does not publish x; "
-        "remove the edge, give the sender these variables, or give the listener a model with `complete`"
+        "nothing travels along edge 1 -> 0: player 1 publishes nothing, and player 0 has x; "
+        r"player 1 keeps x private \(publish=False\); publish it, or remove the edge"
     )
     specs = {0: spec(), 1: PlayerSpec(model=lambda: BlackBox(secret), data=rows)}
     with pytest.raises(GameError, match=message):
@@ -196,14 +196,14 @@ def test_a_sender_may_know_more_than_the_listener_but_not_less() -> None:
     specs = {"rich": PlayerSpec(rich, data=rows), "poor": spec()}
     Game(G, specs)
     G = nx.relabel_nodes(G, {"rich": "poor", "poor": "rich"})
-    with pytest.raises(GameError, match="player rich cannot learn from player poor, which does not publish n;"):
+    with pytest.raises(GameError, match="edge poor -> rich does not carry n, which the model of player rich needs"):
         Game(G, specs)
 
 
 def test_one_name_for_different_variables_is_refused() -> None:
     other = Gaussian((2,))
     rows = other.space.batch({"x": [[0.0, 1.0]]})
-    with pytest.raises(SpaceError, match="variable 'x' is .* here and .* there; rename one of them"):
+    with pytest.raises(SpaceError, match="variable 'x' is binary .* and real .* rename one of them"):
         Game(pair(), {0: spec(), 1: PlayerSpec(other, data=rows)})
 
 

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nashgossip.runners.command import app
-from nashgossip.runners.experiment import Experiment, PlaySection
+from nashgossip.runners.experiment import Experiment
+from nashgossip.runners.sections import PlaySection
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

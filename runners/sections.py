@@ -1,0 +1,221 @@
+"""The sections of an experiment file: their keys, defaults and checks of single values."""
+
+__all__ = [
+    "AlphaSection",
+    "ChangesSection",
+    "ChurnSection",
+    "DataSection",
+    "DurationSection",
+    "EdgeSection",
+    "GossipSection",
+    "ModelSection",
+    "NetworkSection",
+    "PartitionSection",
+    "PlaySection",
+    "Section",
+    "SplitSection",
+    "StepSection",
+    "TopologySection",
+]
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ..games import MAX_ROWS
+
+
+class Section(BaseModel):
+    """A section of an experiment file: unknown keys are refused, and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, coerce_numbers_to_str=True)
+
+
+class TopologySection(Section):
+    """Who listens to whom: a generator of networkx with its arguments, or a graph file."""
+
+    generator: str | None = None
+    arguments: dict[str, Any] = {}
+    seed: int = 0
+    file: Path | None = None
+    directed: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "TopologySection":
+        if (self.generator is None) == (self.file is None):
+            raise ValueError("give either `generator` or `file`")
+        return self
+
+
+class AlphaSection(Section):
+    """How much: the scheme, and the self-weight of all players or of some (`default` stands for the others).
+
+    `anchored: false` admits games in which real data does not reach everyone: they drift and collapse.
+    Without a scheme the α of the graph file or of `edges` hold, if there are any; else they are uniform.
+    """
+
+    scheme: str | None = None
+    self_weight: float | dict[str, float] = 0.3
+    edges: list[tuple[str, str, float]] | None = None
+    anchored: bool = True
+
+
+class SplitSection(Section):
+    """How the rows are dealt out to the players; `options` are those of the split."""
+
+    kind: str = "iid"
+    options: dict[str, Any] = {}
+
+
+class DataSection(Section):
+    """Private data: a data set by name with its options, an .npz file, or `synthetic` rows of the model's family.
+
+    Of black boxes: `noise` is the standard deviation of Gaussian noise added to real values, once; `judge` makes the
+    laboratory train a classifier on all rows, which tells the classes of what is generated; `test` holds options that
+    load the rows on which players are tested (`part: test`); `distil` adds to each player's rows copies that
+    classifiers trained on the others' rows have labelled; `observed` names the variables that a player's rows hold, and
+    `missing` the share of its rows that lack a variable (`default` stands for the other players).
+    """
+
+    source: str = "synthetic"
+    options: dict[str, Any] = {}
+    file: Path | None = None
+    label: str | None = None
+    split: SplitSection = SplitSection()
+    holdout: float = Field(0.2, ge=0, lt=1)
+    rows: int = Field(200, ge=1)
+    spread: float = Field(1.0, gt=0)
+    noise: float = Field(0.0, ge=0, allow_inf_nan=False)
+    judge: bool = False
+    test: dict[str, Any] | None = None
+    distil: bool = False
+    observed: dict[str, list[str]] = {}
+    missing: dict[str, dict[str, float]] = {}
+
+
+class StepSection(Section):
+    """Step size η_t = size · horizon / (horizon + t); constant without horizon."""
+
+    size: float = Field(1.0, gt=0, le=1)
+    horizon: float | None = Field(None, gt=0, allow_inf_nan=False)
+
+
+class ModelSection(Section):
+    """What the players learn: an exponential family, or black boxes of a `kind` with its `options`.
+
+    `players` overrides `kind` and `options` for single players.
+    """
+
+    kind: str = "family"
+    family: str | None = None
+    players: dict[str, dict[str, Any]] = {}
+    dimension: int = Field(4, ge=1)
+    classes: int = Field(3, ge=1)
+    options: dict[str, Any] = {}
+    smoothing: float = Field(0.0, ge=0, allow_inf_nan=False)
+    step: StepSection = StepSection()
+    start: Literal["data", "reference", "common"] = "data"
+
+    @model_validator(mode="after")
+    def _family_or_kind(self) -> "ModelSection":
+        if (self.kind == "family") != (self.family is not None):
+            raise ValueError("give `family`, or a `kind` of black box")
+        return self
+
+
+class GossipSection(Section):
+    """Whom players tell or ask, and how often; see `games.Gossip`."""
+
+    style: Literal["push", "pull", "push-pull"] = "push"
+    fan_out: int | None = Field(None, ge=1)
+    order: Literal["random", "round-robin"] = "random"
+    every: int = Field(1, ge=1)
+    fresh: bool = False
+    keep: int = Field(1, ge=1)
+
+
+class DurationSection(Section):
+    """A law of times; see `runners.Duration`. A trace comes as a list, or from a file of one number a line."""
+
+    kind: Literal["constant", "exponential", "lognormal", "pareto", "trace"] = "constant"
+    mean: float = 1.0
+    sigma: float | None = None
+    shape: float | None = None
+    trace: list[float] | None = None
+    file: Path | None = None
+
+
+class EdgeSection(Section):
+    """Another link for one edge; what is left out is as for the others."""
+
+    sender: str
+    listener: str
+    latency: DurationSection | None = None
+    bandwidth: float | None = None
+    loss: float | None = None
+    duplication: float | None = None
+    ordered: bool | None = None
+
+
+class ChurnSection(Section):
+    """Mean times up and down, exponential."""
+
+    up: float
+    down: float
+
+
+class PartitionSection(Section):
+    """A time window in which messages pass inside each group only."""
+
+    start: float
+    end: float
+    groups: list[list[str]]
+
+
+class NetworkSection(Section):
+    """The world of virtual time; see `runners.Network`. `events_file` is CSV: time, player, what."""
+
+    compute: DurationSection = DurationSection()
+    speed: dict[str, float] = {}
+    latency: DurationSection = DurationSection(mean=0.0)
+    bandwidth: float | None = None
+    loss: float = 0.0
+    duplication: float = 0.0
+    ordered: bool = False
+    edges: list[EdgeSection] = []
+    churn: ChurnSection | None = None
+    link_churn: ChurnSection | None = None
+    events: list[tuple[float, str, str]] = []
+    events_file: Path | None = None
+    partitions: list[PartitionSection] = []
+
+
+class ChangesSection(Section):
+    """A graph that changes: `rewiring` of a share of edges, `failing-edges`, or graph files that take over in turn."""
+
+    kind: Literal["none", "rewiring", "failing-edges", "files"] = "none"
+    every: float = Field(50.0, gt=0)
+    fraction: float = Field(0.2, ge=0, le=1)
+    failure_rate: float = Field(0.01, ge=0)
+    repair_rate: float = Field(0.1, gt=0)
+    seed: int = 0
+    file: Path | None = None
+
+
+class PlaySection(Section):
+    """The engine and its settings; `every` counts rounds, or seconds in asynchronous play."""
+
+    runner: str = "rounds"
+    moves: int = Field(200, ge=1)
+    samples: int = Field(100, ge=1, le=MAX_ROWS)
+    mode: Literal["asynchronous", "synchronous"] = "asynchronous"
+    rate: float | None = Field(20.0, gt=0, allow_inf_nan=False)
+    every: float | None = Field(None, gt=0, allow_inf_nan=False)
+    patience: float = Field(600.0, gt=0)
+    workers: int | None = Field(None, ge=1)
+    measure: int = Field(1000, ge=0)
+    looks: int = Field(2, ge=2)
+    regret_steps: int = Field(0, ge=0)
+    checkpoint_seconds: float = Field(10.0, gt=0)
+    precision: Literal["float32", "float64"] = "float32"

@@ -2,6 +2,7 @@ from .actor import PlayerActor as PlayerActor
 from .allocation import allocate as allocate
 from .conformance import ConformanceError as ConformanceError
 from .conformance import check_model as check_model
+from .empirical import EmpiricalModel as EmpiricalModel
 from .estimator import EstimatorModel as EstimatorModel
 from .exponential import ExponentialFamilyModel as ExponentialFamilyModel
 from .inspection import RegretEstimate as RegretEstimate

@@ -60,11 +60,12 @@ class Dataset:
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """The data set called `digits`, `mnist` or `fashion-mnist`.
+    """The data set called `digits`, `mnist`, `fashion-mnist`, `polymnist` or `polymnist-built`.
 
     Arguments:
         name: one of the names above.
-        options: keyword arguments of `load_digits` or `load_mnist_format`.
+        options: keyword arguments of `load_digits`, `load_mnist_format`, `load_published_polymnist` or
+            `load_built_polymnist`.
 
     Raises:
         UnknownNameError: no data set has this name, or its loader no such option; the nearest is suggested.
@@ -73,7 +74,13 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     >>> load_dataset("digits", binarize=0.5).batch.space.names
     ('label', 'x')
     """
-    loaders: dict[str, Callable[..., Dataset]] = {"digits": load_digits}
+    from .polymnist import load_built_polymnist, load_published_polymnist  # built on what stands here
+
+    loaders: dict[str, Callable[..., Dataset]] = {
+        "digits": load_digits,
+        "polymnist": load_published_polymnist,
+        "polymnist-built": load_built_polymnist,
+    }
     loaders |= {known: partial(load_mnist_format, known) for known in PUBLISHED}
     loader = loaders[require_name("data set", name, loaders)]
     for option in options:

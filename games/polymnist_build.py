@@ -142,7 +142,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
 def _write(path: Path, built: dict[str, NDArray[Any]]) -> None:
     """Written under another name, then renamed; a folder that cannot be written to costs the next run its time."""
     payload = io.BytesIO()
-    np.savez(payload, **built)
+    np.savez(payload, c=built["c"], d=built["d"], s=built["s"], x=built["x"])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as draft:

@@ -62,9 +62,11 @@ class FlatConditional(nn.Module):
             each = functional.cross_entropy(self._entries(found), target.flatten(), reduction="none")
             return each.view(len(target), -1).sum(1)
         if self._target.kind == "binary":
-            return functional.binary_cross_entropy_with_logits(found, target.flatten(1), reduction="none").sum(1)
+            return functional.binary_cross_entropy_with_logits(
+                found, target.reshape(len(target), -1), reduction="none"
+            ).sum(1)
         mean, log_sigma = _mean_and_spread(found)
-        return _gaussian_losses(target.flatten(1), mean, log_sigma)
+        return _gaussian_losses(target.reshape(len(target), -1), mean, log_sigma)
 
     def draw(self, rows: Rows, seen: Seen, stream: torch.Generator, *, noise: bool = True) -> Tensor:
         """See `Conditional`."""

@@ -24,7 +24,8 @@ class Inputs(nn.Module):
     """Brings variables into the form that networks take, without parameters of its own.
 
     Classes become one-hot numbers, bits become ±1, images with values in [0, 1] values in [−1, 1]; real vectors stay as
-    they are. A hidden variable is all zeros, and a flag says so.
+    they are. A hidden variable is all zeros, and a flag says so. Where there is no other variable the vector is a
+    constant 1.
 
     Arguments:
         variables: those that the network sees, in order.
@@ -34,7 +35,7 @@ class Inputs(nn.Module):
         super().__init__()
         self._flat = [v for v in variables if not is_image(v)]
         self._images = [v for v in variables if is_image(v)]
-        self.size = sum(width(v) for v in self._flat) + len(variables)
+        self.size = sum(width(v) for v in self._flat) + max(len(variables), 1)
         self.planes = sum(channels(v) for v in self._images)
 
     def forward(self, rows: Rows, seen: Seen) -> tuple[Tensor, Tensor | None]:
@@ -42,12 +43,13 @@ class Inputs(nn.Module):
         n = length(rows)
         flags = [seen[v.name].to(torch.float32)[:, None] for v in (*self._flat, *self._images)]
         parts = [_as_vector(v, rows[v.name]) * flag for v, flag in zip(self._flat, flags, strict=False)]
-        vector = torch.cat([*parts, *flags], dim=1) if flags else next(iter(rows.values())).new_zeros((n, 0))
+        if not flags:
+            return torch.ones((n, 1), device=next(iter(rows.values())).device), None
         shown = [
             (2 * rows[v.name] - 1) * flag[:, :, None, None]
             for v, flag in zip(self._images, flags[len(self._flat) :], strict=True)
         ]
-        return vector.to(torch.float32), torch.cat(shown, dim=1) if shown else None
+        return torch.cat([*parts, *flags], dim=1), torch.cat(shown, dim=1) if shown else None
 
 
 def is_image(variable: Variable) -> bool:
@@ -79,5 +81,5 @@ def length(rows: Mapping[str, Tensor]) -> int:
 
 def _as_vector(variable: Variable, values: Tensor) -> Tensor:
     if variable.kind == "categorical":
-        return functional.one_hot(values, variable.categories or 1).flatten(1).to(torch.float32)
-    return (2 * values - 1 if variable.kind == "binary" else values).flatten(1)
+        return functional.one_hot(values, variable.categories or 1).reshape(len(values), -1).to(torch.float32)
+    return (2 * values - 1 if variable.kind == "binary" else values).reshape(len(values), -1)

@@ -64,6 +64,7 @@ def check_model(factory: Callable[[], Any], *, rows: int = 400, learn_calls: int
         "state-is-a-copy": bench.state_is_a_copy,
         "resumes": bench.resumes,
         "abilities": bench.abilities,
+        "completes": bench.completes,
     }
     failures: dict[str, str] = {}
     for name, check in checks.items():
@@ -183,6 +184,28 @@ class _Bench:
                 return f"log_density of 5 rows has shape {np.shape(density)} or holds NaN, expected 5 numbers"
         if isinstance(model, HasMeanParameters) and np.ndim(model.mean_parameters) != 1:
             return "mean_parameters is not a vector"
+        return None
+
+    def completes(self) -> str | None:
+        """Of models with `complete`: each variable in turn is taken away; such rows are filled in, and learned from."""
+        model = self._taught(self._low)
+        if not callable(getattr(model, "complete", None)) or len(model.space.names) == 1:
+            return None
+        before = repr(_frozen(model.state()))
+        for lacking in model.space:
+            part = self._low.restrict(Space(tuple(v for v in model.space if v != lacking)))
+            whole = model.complete(part, self._rng())
+            if not isinstance(whole, Batch) or whole.space != model.space or len(whole) != len(part):
+                return (
+                    f"complete of {len(part)} rows without {lacking.name} did not give as many over the model's space"
+                )
+            changed = [v.name for v in part.space if not np.array_equal(whole[v.name], part[v.name])]
+            if changed:
+                return f"complete of rows without {lacking.name} changed {', '.join(changed)}, which was given"
+            same = model.complete(part, self._rng()) == whole and repr(_frozen(model.state())) == before
+            if not same:
+                return "complete changed the model, or draws from something else than its rng"
+            self._factory().learn([Source(self._low, 0.5), Source(part, 0.5)], self._rng())
         return None
 
     def _rng(self, key: int = 0) -> np.random.Generator:

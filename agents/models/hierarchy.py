@@ -58,9 +58,26 @@ class Hierarchy(nn.Module):
         """n rows, from the top down, `chunk` at a time."""
         return joined([self._fill_down({}, min(chunk, n - at), stream)[0] for at in range(0, n, chunk)])
 
-    def complete(self, rows: Rows, stream: torch.Generator, chunk: int) -> Rows:
-        """The rows with what they lack: drawn by the encoder where there is an image, else by the decoder."""
-        return joined([self._complete(part, stream)[0] for part in _cut(rows, chunk)])
+    def complete(self, rows: Rows, stream: torch.Generator, chunk: int, sweeps: int = 0) -> Rows:
+        """The rows with what they lack: drawn by the encoder where there is an image, else by the decoder.
+
+        Where something is given on the far side of what is drawn, which this draw does not see, `sweeps` further draws
+        are proposed, and each row takes or leaves them by Metropolis & Hastings' rule.
+        """
+        proposals = sweeps if self.is_given_beyond(rows) else 0
+        return joined([self._settled(part, stream, proposals) for part in _cut(rows, chunk)])
+
+    def is_given_beyond(self, rows: Rows) -> bool:
+        """Whether the rows hold something that their completion is drawn without regard to.
+
+        The encoder draws a latent from the image, the class and the latents below it: not from those above. The decoder
+        draws class and latents from what is above them: not from latents below.
+        """
+        latents = list(self.latents)
+        top_down = [*([self._label] if self._label is not None else []), *latents]
+        drawing_order = top_down if self._image not in rows else [*top_down[: -len(latents)], *reversed(latents)]
+        held = [name in rows for name in drawing_order]
+        return any(not held[j] and any(held[j + 1 :]) for j in range(len(held)))
 
     def log_weight(self, rows: Rows, stream: torch.Generator) -> Tensor:
         """log p(all) − log of the density with which what was missing was drawn: `[n]`."""
@@ -116,6 +133,21 @@ class Hierarchy(nn.Module):
         return all(name in rows for name in [*self.latents, self._image, *([self._label] if self._label else [])])
 
     # --- from the top down, and from the image upwards ------------------------------------------------------------
+
+    def _settled(self, rows: Rows, stream: torch.Generator, proposals: int) -> Rows:
+        """An independence sampler of p(missing | given): the weight of a draw is p(all) over its own density."""
+        whole, drawn = self._complete(rows, stream)
+        weight = self.log_joint(whole) - drawn if proposals else drawn
+        for _ in range(proposals):
+            other, drawn = self._complete(rows, stream)
+            others = self.log_joint(other) - drawn
+            taken = torch.rand(weight.shape, generator=stream, device=weight.device).log() < others - weight
+            weight = torch.where(taken, others, weight)
+            whole = {
+                name: torch.where(taken.view(-1, *[1] * (values.dim() - 1)), other[name], values)
+                for name, values in whole.items()
+            }
+        return whole
 
     def _complete(self, rows: Rows, stream: torch.Generator) -> tuple[Rows, Tensor]:
         if self._image not in rows:

@@ -47,6 +47,7 @@ class HVAE:
         corruption: of real rows, each time they are used: the probability with which a binary pixel flips, or the
             standard deviation of what is added to a real one.
         importance: draws of the latents in `log_density`.
+        sweeps: of `complete`, where what is given lies on the far side of what is missing: further draws proposed.
         chunk: rows that go through the networks at a time; a minibatch is cut into such parts, whose gradients are
             added, so that on a CPU the activations of a stack of convolutions stay in the cache.
         seed: of the weights before learning.
@@ -79,6 +80,7 @@ class HVAE:
         decay: float | None = None,
         corruption: float = 0.0,
         importance: int = 32,
+        sweeps: int = 0,
         chunk: int = 125,
         seed: int = 0,
         device: str = "auto",
@@ -97,7 +99,9 @@ class HVAE:
         self._image, self._label = image.name, None if label is None else label.name
         self._batch, self._steps, self._rate, self._decay = batch, steps, rate, decay
         self._corruption, self._importance, self._learns, self._chunk = corruption, importance, learns, chunk
-        self._threads = threads
+        if sweeps < 0:
+            raise ValueError(f"sweeps is {sweeps}, expected at least 0")
+        self._threads, self._sweeps = threads, sweeps
         use_threads(threads)
         self._device = choose_device(device)
         with initial_weights(seed):
@@ -148,14 +152,21 @@ class HVAE:
     def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """The rows with what they lack drawn by the model itself.
 
-        Where there is an image the encoder draws the rest, from the image upwards, without regard to what is given
-        above; where there is none the decoder does, from the top downwards, without regard to what is given below.
-        Values that are given are kept.
+        Where there is an image the encoder draws the rest, from the image upwards, without regard to latents given
+        above; where there is none the decoder does, from the top downwards, without regard to latents given below.
+        Where there are such, `sweeps` further draws r' are proposed, and each row takes one in place of its own r with
+        probability min(1, w(r') / w(r)), w = p(all) / density of the draw: p(missing | given) is where this settles,
+        the sooner the nearer the draws come to it. Values that are given are kept.
+
+        Source: Tierney, *Markov Chains for Exploring Posterior Distributions*, 1994 (the independence sampler).
         """
         use_threads(self._threads)
         stream = torch_stream(rng, self._device)
         with torch.inference_mode():
-            return self._batches([self._net.complete(rows, stream, self._chunk) for rows in self._chunks(batch)])
+            whole = self._batches(
+                [self._net.complete(rows, stream, self._chunk, self._sweeps) for rows in self._chunks(batch)]
+            )
+        return self._space.batch({**whole.arrays, **batch.arrays})  # as given, not as rounded to float32
 
     def log_density(self, batch: Batch) -> NDArray[np.float64]:
         """An estimate of log p of what the rows hold, in nats: `[n]`.
@@ -210,7 +221,7 @@ class HVAE:
             yield from net.label_losses(groups, chunk)
             return
         with torch.no_grad():
-            completed = [net.complete(rows, stream, chunk) for rows in groups]
+            completed = [net.complete(rows, stream, chunk, self._sweeps) for rows in groups]
             given = sum(len(next(iter(rows.values()))) for rows in groups if net.holds_latents(rows))
             dreamt = net.generate(max(self._batch - given, 1), stream, chunk)
         yield from net.decoder_losses(completed, chunk)

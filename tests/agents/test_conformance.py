@@ -25,6 +25,7 @@ CHECKS = [
     "state-is-a-copy",
     "resumes",
     "abilities",
+    "completes",
 ]
 
 
@@ -54,6 +55,7 @@ class Sound:
 
 def test_a_sound_model_passes_all_checks() -> None:
     assert check_model(Sound) == CHECKS
+    assert check_model(Completing) == CHECKS
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -284,6 +286,63 @@ class MeansInAMatrix(Sound):
         return self.mean[None]
 
 
+PAIR = Space((Variable("x", "real", (2,)), Variable("y", "real")))
+
+
+class Completing:
+    """Normal rows of unit variance, each variable around the mean of the rows that hold it."""
+
+    space = PAIR
+
+    def __init__(self) -> None:
+        self.means: dict[str, Any] = {v.name: np.zeros(v.shape) for v in PAIR}
+
+    def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        for name in PAIR.names:
+            held = [(s.weight, s.batch[name].mean(axis=0)) for s in sources if name in s.batch.space]
+            self.means[name] = np.asarray(sum(w * mean for w, mean in held) / sum(w for w, _ in held))
+
+    def generate(self, n: int, rng: np.random.Generator) -> Batch:
+        return PAIR.batch({v.name: self.means[v.name] + rng.standard_normal((n, *v.shape)) for v in PAIR})
+
+    def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        return PAIR.batch({**self.generate(len(batch), rng).arrays, **batch.arrays})
+
+    def state(self) -> State:
+        return {name: mean.copy() for name, mean in self.means.items()}
+
+    def load(self, state: State) -> None:
+        self.means = {name: np.array(mean) for name, mean in state.items()}
+
+
+class CompletesHalf(Completing):
+    def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        return super().complete(batch.select(slice(0, len(batch) // 2)), rng)
+
+
+class Overwrites(Completing):
+    def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        return self.generate(len(batch), rng)
+
+
+class CompletesAtWill(Completing):
+    def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        return super().complete(batch, np.random.default_rng())
+
+
+class LearnsByCompleting(Completing):
+    def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        self.means["y"] = self.means["y"] + 1.0
+        return super().complete(batch, rng)
+
+
+class NeedsAll(Completing):
+    def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        for s in sources:
+            s.batch.restrict(PAIR)
+        super().learn(sources, rng)
+
+
 ALL_THAT_LEARN = set(CHECKS) - {"methods", "space"}
 BROKEN: list[tuple[Callable[[], Any], set[str], str]] = [
     (NoLoad, {"methods"}, "methods: missing load"),
@@ -319,6 +378,11 @@ BROKEN: list[tuple[Callable[[], Any], set[str], str]] = [
     (DensityOfTheWholeBatch, {"abilities"}, r"abilities: log_density of 5 rows has shape \(\) or holds NaN"),
     (DensityOfNaN, {"abilities"}, r"abilities: log_density of 5 rows has shape \(5,\) or holds NaN, expected 5 numb"),
     (MeansInAMatrix, {"abilities"}, "abilities: mean_parameters is not a vector"),
+    (CompletesHalf, {"completes"}, "completes: complete of 400 rows without x did not give as many over the model's"),
+    (Overwrites, {"completes"}, "completes: complete of rows without x changed y, which was given"),
+    (CompletesAtWill, {"completes"}, "completes: complete changed the model, or draws from something else than its"),
+    (LearnsByCompleting, {"completes"}, "completes: complete changed the model, or draws from something else than"),
+    (NeedsAll, {"completes"}, r"completes: raised BatchError: missing variables \['x'\]"),
 ]
 
 
@@ -346,6 +410,7 @@ def test_a_failed_check_is_a_failed_assertion() -> None:
 
 
 def test_the_check_leaves_the_global_generators_alone() -> None:
+    _mixture()  # what importing scikit-learn draws is no concern of the check
     before = repr(np.random.get_state()), random.getstate()  # noqa: NPY002
     check_model(Sound)
     check_model(lambda: EstimatorModel(_mixture(), SPACE, rows=50))

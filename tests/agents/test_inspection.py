@@ -60,6 +60,42 @@ def test_the_model_is_not_changed_and_private_rows_are_compared_on_the_holdout()
     assert found.gain < -5  # the clone moved to its rows, away from the holdout
 
 
+def test_parts_of_the_private_rows_are_compared_on_what_they_hold() -> None:
+    """The holdout has all variables, of which the marginal density of a part counts the part's alone."""
+    x, y = Variable("x", "real"), Variable("y", "real")
+
+    class Means:
+        """Independent normal variables of unit variance; the density is that of what rows hold."""
+
+        space = Space((x, y))
+
+        def __init__(self) -> None:
+            self.means = {"x": 0.0, "y": 0.0}
+
+        def learn(self, sources: list[Source], rng: Any) -> None:
+            for s in sources:
+                self.means |= {name: float(s.batch[name].mean()) for name in s.batch.space.names}
+
+        def log_density(self, batch: Batch) -> NDArray[np.float64]:
+            return -0.5 * np.sum([(batch[n] - self.means[n]) ** 2 for n in batch.space.names], axis=0)
+
+        def state(self) -> dict[str, float]:
+            return dict(self.means)
+
+        def load(self, state: dict[str, float]) -> None:
+            self.means = dict(state)
+
+        generate = None
+
+    rng = np.random.default_rng(0)
+    holdout = Means.space.batch({"x": rng.normal(1.0, 1.0, 4000), "y": rng.normal(2.0, 1.0, 4000)})
+    parts = [Space((v,)).batch({v.name: rng.normal(m, 1.0, 4000)}) for v, m in ((x, 1.0), (y, 2.0))]
+    sources = [Source(part, 0.5, own=True) for part in parts]
+    found = estimate_regret(Means(), Means, sources, holdout, 1, rng)  # type: ignore[arg-type]
+    assert found is not None
+    assert abs(found.gain - 0.5 * (0.5 * 1.0 + 0.5 * 4.0)) < 5 * found.error + 1e-2
+
+
 def test_there_is_none_without_density_or_rows() -> None:
     class Silent:
         pass
@@ -124,3 +160,32 @@ def test_accuracy_counts_right_answers_and_hides_the_label() -> None:
     assert model.shown.space.names == ("x",)
     assert accuracy(taught(0.0), test, "c") is None
     assert accuracy(model, test, "d") is None  # type: ignore[arg-type]
+
+
+def test_a_model_is_shown_what_it_has_and_its_player_observes() -> None:
+    c, x, y = Variable("c", "categorical", categories=2), Variable("x", "real"), Variable("y", "real")
+    test = Space((c, x, y)).batch({"c": [0, 1], "x": [-1.0, 2.0], "y": [0.0, 0.0]})
+    model = Thresholds()
+    assert accuracy(model, test, "c") == 1.0  # type: ignore[arg-type]
+    assert model.shown is not None
+    assert model.shown.space.names == ("x",)  # it has no y
+    assert accuracy(model, test, "c", {"c"}) is None  # type: ignore[arg-type]
+    own = Space((c,)).batch({"c": [0, 1]})
+
+    def player(data: Batch | None) -> Player:
+        return Player(
+            "p",
+            Thresholds(),  # type: ignore[arg-type]
+            data=data,
+            self_weight=0.5,
+            neighbours={},
+            listeners={},
+            samples=1,
+            seed=0,
+            index=0,
+            start="reference",
+        )
+
+    assert player(None).accuracy(test, "c") == 1.0
+    assert player(own).accuracy(test, "c") is None
+    assert player(test.restrict(Space((c, x)))).accuracy(test, "c") == 1.0

@@ -96,6 +96,24 @@ def test_neighbours_not_heard_leave_their_weight_to_the_others(heard: tuple[str,
     np.testing.assert_allclose(p.mean_parameters, [SELF_WEIGHT * 2.0 / total, second], rtol=1e-12)
 
 
+def test_private_rows_in_parts_count_as_in_one_batch() -> None:
+    """Each part has its share of α_ii by its rows, so that the mean is that of all rows, alone and beside others."""
+    parts = (OWN.select(slice(0, 1)), SPACE.batch({"x": [[3.0, 0.0], [5.0, 6.0], [7.0, 0.0]]}))
+    whole, cut = player(data=Batch.concatenate(parts)), player(data=parts)
+    for each in (whole, cut):
+        each.open()
+    np.testing.assert_allclose(cut.mean_parameters, [4.0, 1.5])
+    for each in (whole, cut):
+        hear(each, {"a": 10.0, "c": 5.0})
+        each.move()
+    np.testing.assert_allclose(cut.mean_parameters, whole.mean_parameters, rtol=1e-12)
+    cut.rewire(1.0, {}, {})
+    cut.move()
+    np.testing.assert_allclose(cut.mean_parameters, [4.0, 1.5])
+    nobody = player(data=())
+    assert nobody.open().messages == {}
+
+
 @given(
     order=st.permutations([(name, t) for name in ALPHA for t in range(3)]),
     repeated=st.lists(st.sampled_from([(name, t) for name in ALPHA for t in range(3)]), max_size=5),

@@ -132,6 +132,54 @@ def test_a_real_image_has_a_normal_density() -> None:
     assert sigma == pytest.approx(0.3, rel=0.01)  # where it starts
 
 
+# --- completion ----------------------------------------------------------------------------------------------
+
+
+def posterior(model: HVAE, given: dict[str, Any], missing: str) -> NDArray[np.float64]:
+    """p(missing | given) over the values of a latent, by the sum over all else."""
+    shares = np.zeros(2 ** model.space[missing].shape[0])
+    for row in itertools.product([0, 1], repeat=9):
+        whole = {"z0": row[:2], "z1": row[2:5], "x": np.reshape(row[5:], (2, 2))}
+        if all(np.array_equal(whole[name], value) for name, value in given.items()):
+            rows = model.space.batch({name: np.array([value], np.uint8) for name, value in whole.items()})
+            shares[int("".join(map(str, whole[missing])), 2)] += np.exp(model.log_density(rows)[0])
+    return shares / shares.sum()
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"), [({"z0": [1, 0], "x": [[0, 1], [1, 1]]}, "z1"), ({"z1": [1, 0, 1]}, "z0")], ids=["up", "down"]
+)
+def test_sweeps_take_what_is_given_on_the_far_side_into_account(given: dict[str, Any], missing: str) -> None:
+    model, n = teach(tiny(sweeps=40), images(np.arange(1.0, 17) / 136, 500, 1), 20), 4000
+    exact = posterior(model, given, missing)
+    part = Space(tuple(v for v in model.space if v.name in given)).batch(
+        {name: np.tile(np.array(value, np.uint8), (n, *[1] * np.ndim(value))) for name, value in given.items()}
+    )
+    plain = tiny()
+    plain.load(model.state())
+    error = np.sqrt(exact * (1 - exact) / n) + 1 / n
+    bits = model.space[missing].shape[0]
+    codes = [m.complete(part, np.random.default_rng(0))[missing] @ (1 << np.arange(bits)[::-1]) for m in (model, plain)]
+    swept, drawn = (np.bincount(c, minlength=2**bits) / n for c in codes)
+    assert (np.abs(swept - exact) < 5 * error).all()
+    assert (np.abs(drawn - exact) > 5 * error).any()  # the draw in one direction alone does not see what is beyond
+
+
+def test_where_nothing_is_given_beyond_sweeps_change_nothing() -> None:
+    batch = Space((IMAGE,)).batch({"x": np.random.default_rng(0).integers(2, size=(20, 8, 8))})
+    models = [small(label=LABEL, sweeps=sweeps) for sweeps in (0, 7)]
+    assert models[0].complete(batch, np.random.default_rng(1)) == models[1].complete(batch, np.random.default_rng(1))
+    for model in models:
+        model.learn([Source(batch, 1.0, own=True)], np.random.default_rng(2))
+    assert models[0].generate(9, np.random.default_rng(3)) == models[1].generate(9, np.random.default_rng(3))
+
+
+def test_given_values_stay_as_they_were_given() -> None:
+    model = HVAE(Variable("x", "real", (2, 2)), {"z": 2}, architecture=Fast(16))
+    rows = Space((Variable("x", "real", (2, 2)),)).batch({"x": np.full((3, 2, 2), 0.1)})  # no number of float32
+    assert (model.complete(rows, np.random.default_rng(0))["x"] == rows["x"]).all()
+
+
 # --- learning ------------------------------------------------------------------------------------------------
 
 
@@ -244,7 +292,7 @@ def test_a_listener_that_cannot_complete_needs_everything() -> None:
     wide = family_for("class-conditional-bernoulli", Space((LABEL, IMAGE)), label="c")
     graph = attach_alpha(generate_graph("complete", n=2), 0.5)
     data = wide.sample(wide.reference, 20, np.random.default_rng(0))
-    with pytest.raises(GameError, match="does not publish c; .* with `complete`"):
+    with pytest.raises(GameError, match="edge 0 -> 1 does not carry c, .* let player 0 publish it, .* with `complete`"):
         Game(graph, {0: spec(), 1: PlayerSpec(family=wide, data=data, smoothing=1.0)})
 
 
@@ -264,6 +312,7 @@ def test_a_listener_that_cannot_complete_needs_everything() -> None:
         (lambda: HVAE(IMAGE, {"z": 3}, learns="classifier"), SpaceError, "needs a label"),
         (lambda: small(batch=0), ValueError, "batch is 0, expected at least 1"),
         (lambda: small(corruption=0.7), ValueError, "corruption is 0.7"),
+        (lambda: small(sweeps=-1), ValueError, "sweeps is -1, expected at least 0"),
         (lambda: small(device="tpu9"), ValueError, "device is 'tpu9'"),
         (lambda: small(threads=0), ValueError, "threads is 0"),
         (lambda: small().class_probabilities(small().generate(1, np.random.default_rng(0))), SpaceError, "no label"),

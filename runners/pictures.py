@@ -123,11 +123,17 @@ def draw_looks(outcome: Outcome) -> Figure | None:
 def draw_samples(outcome: Outcome) -> Figure | None:
     """What players generate before and after, as many of each class as fit, ordered by class.
 
-    Rows that hold another categorical variable besides the class, such as a style, have a line for each of its values.
+    Where players have different images, those with the same colour image, else with the same image as the first. Rows
+    that hold another categorical variable besides the class, such as a style, have a line for each of its values.
     None if players generate no images.
     """
     images = {p.player: _image_variable(outcome.after.get(p.player)) for p in outcome.players}
-    image = next((name for name in images.values() if name is not None), None)
+    colourful = [
+        name
+        for player, name in images.items()
+        if name and (batch := outcome.after[player]) is not None and batch[name].ndim > 3
+    ]
+    image = next((name for name in [*colourful, *images.values()] if name is not None), None)
     players = [player for player, name in images.items() if name == image][:_MOST_PLAYERS]
     if image is None:
         return None

@@ -55,7 +55,8 @@ class Conditionals:
         sweeps: Gibbs sweeps over what is missing, after the start.
         class_sweeps: sweeps over which `class_probabilities` averages.
         hide: share of rows in which a network sees only a part of the other variables.
-        pixel_noise: whether real images are drawn with the noise of their pixels, or as the decoder's means.
+        pixel_noise: whether real images that `generate` and `complete` return have the noise of their pixels, or are
+            the decoder's means. Those that the networks learn from have it.
         chunk: rows that go through the networks at a time.
         seed: of the weights before learning.
         device: `auto`, `cpu` or `cuda`.
@@ -111,12 +112,12 @@ class Conditionals:
             raise SpaceError("a model that learns its classifier alone needs a scalar categorical variable")
         self._learns, self._batch, self._steps, self._rate, self._decay = learns, batch, steps, rate, decay
         self._sweeps, self._class_sweeps, self._hide, self._chunk = sweeps, class_sweeps, hide, chunk
-        self._threads = threads
+        self._pixel_noise, self._threads = pixel_noise, threads
         use_threads(threads)
         self._device = choose_device(device)
         with initial_weights(seed):
             inner = [_planes_first(v) for v in self._space]
-            self._net = Gibbs(inner, list(latents or {}), architecture or FastConditionals(), noise=pixel_noise)
+            self._net = Gibbs(inner, list(latents or {}), architecture or FastConditionals())
         self._net.to(self._device)
         self._trainer = Trainer(self._net, rate)
 
@@ -224,7 +225,7 @@ class Conditionals:
         if n == 0:
             return self._space.empty()
         with torch.inference_mode():
-            whole = self._net.complete(rows, n, stream, self._sweeps, self._chunk)
+            whole = self._net.complete(rows, n, stream, self._sweeps, self._chunk, noise=self._pixel_noise)
         return self._space.batch({v.name: _outer(v, whole[v.name]) for v in self._space})
 
     def _tensors(self, batch: Batch, pick: NDArray[np.int64] | slice) -> Rows:

@@ -22,7 +22,6 @@ class Gibbs(nn.Module):
             start fills in and a sweep goes.
         latents: names of those that no data source observes.
         architecture: makes the networks.
-        noise: whether real images are drawn with the noise of their pixels.
     """
 
     def __init__(
@@ -30,12 +29,10 @@ class Gibbs(nn.Module):
         variables: Sequence[Variable],
         latents: Collection[str],
         architecture: ConditionalArchitecture,
-        *,
-        noise: bool = True,
     ) -> None:
         super().__init__()
         self._variables = {v.name: v for v in variables}
-        self._latents, self._noise = frozenset(latents), noise
+        self._latents = frozenset(latents)
         self._place = {v.name: k for k, v in enumerate(variables)}
         self.networks = nn.ModuleList(
             architecture.conditional(v, [u for u in variables if u is not v]) for v in variables
@@ -50,10 +47,16 @@ class Gibbs(nn.Module):
         """p(name | the others)."""
         return cast("Conditional", self.networks[self._place[name]])
 
-    def complete(self, rows: Rows, n: int, stream: torch.Generator, sweeps: int, chunk: int) -> Rows:
-        """The rows with what they lack, `chunk` at a time: a start, then sweeps over what was missing."""
+    def complete(
+        self, rows: Rows, n: int, stream: torch.Generator, sweeps: int, chunk: int, *, noise: bool = True
+    ) -> Rows:
+        """The rows with what they lack, `chunk` at a time: a start, then sweeps over what was missing.
+
+        Arguments:
+            noise: whether the last draw of a real image has the noise of its pixels; all before it have.
+        """
         return joined(
-            [self._complete(_cut(rows, at, chunk), min(chunk, n - at), stream, sweeps) for at in _at(n, chunk)]
+            [self._complete(_cut(rows, at, chunk), min(chunk, n - at), stream, sweeps, noise) for at in _at(n, chunk)]
         )
 
     def class_shares(self, rows: Rows, label: str, n: int, stream: torch.Generator, sweeps: int, chunk: int) -> Tensor:
@@ -100,27 +103,38 @@ class Gibbs(nn.Module):
 
     # --- starts and sweeps ---------------------------------------------------------------------------------------
 
-    def _complete(self, rows: Rows, n: int, stream: torch.Generator, sweeps: int) -> Rows:
-        whole, missing = self._start(rows, n, stream)
-        if len(missing) > 1:  # a single one is drawn from its conditional already
-            seen = self._all_seen(n, stream)
-            for _ in range(sweeps):
-                for name in missing:
-                    whole[name] = self._draw(name, whole, seen, stream)
+    def _complete(self, rows: Rows, n: int, stream: torch.Generator, sweeps: int, noise: bool) -> Rows:
+        missing = [name for name in self.names if name not in rows]
+        left = sweeps if len(missing) > 1 else 0  # a single one is drawn from its conditional by the start
+        whole = self._start(rows, n, stream, missing, noise=noise or left > 0)
+        seen = self._all_seen(n, stream)
+        for sweep in range(left):
+            for name in missing:
+                plain = not noise and sweep == left - 1
+                whole[name] = self.network(name).draw(whole, seen, stream, noise=not plain)
         return whole
 
-    def _start(self, rows: Rows, n: int, stream: torch.Generator, without: str | None = None) -> tuple[Rows, list[str]]:
+    def _start(
+        self,
+        rows: Rows,
+        n: int,
+        stream: torch.Generator,
+        missing: Sequence[str],
+        *,
+        without: str | None = None,
+        noise: bool = True,
+    ) -> Rows:
         """Fills in what is missing in order, each from what is there by then; `without` stays out."""
         whole, seen = self._padded(rows, n, stream, without=without)
-        missing = [name for name in self.names if name not in rows and name != without]
         for name in missing:
-            whole[name] = self._draw(name, whole, seen, stream)
+            whole[name] = self.network(name).draw(whole, seen, stream, noise=noise)
             seen = {**seen, name: torch.ones_like(seen[name])}
-        return whole, missing
+        return whole
 
     def _tell(self, rows: Rows, label: str, n: int, stream: torch.Generator, sweeps: int) -> Tensor:
         shown = {name: values for name, values in rows.items() if name != label}
-        whole, missing = self._start(shown, n, stream, without=label)
+        missing = [name for name in self.names if name not in shown and name != label]
+        whole = self._start(shown, n, stream, missing, without=label)
         seen = self._all_seen(n, stream)
         network = self.network(label)
         if not isinstance(network, FlatConditional):
@@ -131,7 +145,7 @@ class Gibbs(nn.Module):
             total = total.to(shares.device) + shares
             whole[label] = torch.multinomial(shares, 1, generator=stream)[:, 0]
             for name in missing:
-                whole[name] = self._draw(name, whole, seen, stream)
+                whole[name] = self.network(name).draw(whole, seen, stream)
         return total / total.sum(1, keepdim=True)
 
     def told_alone(self, rows: Rows, label: str, n: int, stream: torch.Generator, chunk: int) -> Tensor:
@@ -142,9 +156,6 @@ class Gibbs(nn.Module):
             whole, seen = self._padded(part, min(chunk, n - at), stream, without=label)
             found.append(torch.softmax(network.logits(whole, seen), dim=1))
         return torch.cat(found)
-
-    def _draw(self, name: str, whole: Rows, seen: Seen, stream: torch.Generator) -> Tensor:
-        return self.network(name).draw(whole, seen, stream, noise=self._noise)
 
     def _padded(
         self, rows: Rows, n: int, stream: torch.Generator, *, without: str | None = None

@@ -30,7 +30,8 @@ class Conditionals:
     Gibbs sweeps; then every network takes a gradient step on the rows in which its own variable was given, with the
     completed values of the others as inputs. A network never learns from a target that it has drawn itself and that
     nothing has answered to since: of completed values only those of latents count, and of these only where another
-    missing variable was drawn after them.
+    missing variable was drawn after them. As nobody observes latents, a model that has some also generates rows, from
+    which their networks alone learn, as the encoder does in symmetric equilibrium learning.
 
     A start fills in what is missing in the order of `space` (classes and vectors, latents, images), each variable from
     the same networks, which in training see only a random part of the others in a share `hide` of the rows. The sweeps
@@ -110,6 +111,7 @@ class Conditionals:
         self._label = _class_of(self._space, label)
         if learns == "classifier" and self._label is None:
             raise SpaceError("a model that learns its classifier alone needs a scalar categorical variable")
+        self._has_latents = bool(latents)
         self._learns, self._batch, self._steps, self._rate, self._decay = learns, batch, steps, rate, decay
         self._sweeps, self._class_sweeps, self._hide, self._chunk = sweeps, class_sweeps, hide, chunk
         self._pixel_noise, self._threads = pixel_noise, threads
@@ -205,6 +207,8 @@ class Conditionals:
                 (net.taught(rows), net.complete(rows, len(next(iter(rows.values()))), stream, self._sweeps, chunk))
                 for rows in groups
             ]
+            if self._has_latents:
+                whole.append((net.taught(()), net.complete({}, self._batch, stream, self._sweeps, chunk)))
         for name in net.names:
             teaching = [rows for taught, rows in whole if name in taught]
             if teaching:

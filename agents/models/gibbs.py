@@ -67,6 +67,15 @@ class Gibbs(nn.Module):
         parts = [self._tell(_cut(rows, at, chunk), label, min(chunk, n - at), stream, sweeps) for at in _at(n, chunk)]
         return torch.cat(parts)
 
+    def told_alone(self, rows: Rows, label: str, n: int, stream: torch.Generator, chunk: int) -> Tensor:
+        """p(label | what the rows hold) by the label's network alone, the rest hidden: `[n, classes]`."""
+        network, found = cast("FlatConditional", self.network(label)), []
+        for at in _at(n, chunk):
+            part = _cut(rows, at, chunk)
+            whole, seen = self._padded(part, min(chunk, n - at), stream, without=label)
+            found.append(torch.softmax(network.logits(whole, seen), dim=1))
+        return torch.cat(found)
+
     def taught(self, given: Collection[str]) -> list[str]:
         """The variables whose networks may learn from rows over `given` that were completed.
 
@@ -147,15 +156,6 @@ class Gibbs(nn.Module):
             for name in missing:
                 whole[name] = self.network(name).draw(whole, seen, stream)
         return total / total.sum(1, keepdim=True)
-
-    def told_alone(self, rows: Rows, label: str, n: int, stream: torch.Generator, chunk: int) -> Tensor:
-        """p(label | what the rows hold) by the label's network alone, the rest hidden: `[n, classes]`."""
-        network, found = cast("FlatConditional", self.network(label)), []
-        for at in _at(n, chunk):
-            part = _cut(rows, at, chunk)
-            whole, seen = self._padded(part, min(chunk, n - at), stream, without=label)
-            found.append(torch.softmax(network.logits(whole, seen), dim=1))
-        return torch.cat(found)
 
     def _padded(
         self, rows: Rows, n: int, stream: torch.Generator, *, without: str | None = None

@@ -1,6 +1,11 @@
 """Networks of conditionals: small folded convolutions for a CPU, and wide ones in the manner of the paper."""
 
-__all__ = ["CONDITIONAL_ARCHITECTURES", "ConditionalArchitecture", "FastConditionals", "PaperConditionals"]
+__all__ = [
+    "CONDITIONAL_ARCHITECTURES",
+    "ConditionalArchitecture",
+    "FastConditionals",
+    "PaperConditionals",
+]
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,16 +40,27 @@ class FastConditionals:
         hidden: units of a hidden layer.
         code: size of h of a real image.
         bits_code: size of h of a binary image.
+        prior: whether h has a learned prior given the other variables, in place of a standard normal one.
     """
 
     width: int = 16
     hidden: int = 128
     code: int = 32
     bits_code: int = 16
+    prior: bool = True
 
     def conditional(self, target: Variable, others: Sequence[Variable]) -> nn.Module:
         """See `ConditionalArchitecture`."""
-        return _conditional(target, others, self.width, self.hidden, self.bits_code, self.code, depth=1)
+        return _conditional(
+            target,
+            others,
+            self.width,
+            self.hidden,
+            self.bits_code,
+            self.code,
+            self.prior,
+            1,
+        )
 
 
 @dataclass(frozen=True)
@@ -63,10 +79,20 @@ class PaperConditionals:
     hidden: int = 512
     code: int = 256
     bits_code: int = 0
+    prior: bool = False
 
     def conditional(self, target: Variable, others: Sequence[Variable]) -> nn.Module:
         """See `ConditionalArchitecture`."""
-        return _conditional(target, others, self.width, self.hidden, self.bits_code, self.code, depth=2)
+        return _conditional(
+            target,
+            others,
+            self.width,
+            self.hidden,
+            self.bits_code,
+            self.code,
+            self.prior,
+            2,
+        )
 
 
 CONDITIONAL_ARCHITECTURES: dict[str, Callable[..., ConditionalArchitecture]] = {
@@ -80,24 +106,40 @@ _FOLD = 4
 
 
 def _conditional(
-    target: Variable, others: Sequence[Variable], size: int, hidden: int, bits_code: int, code: int, *, depth: int
+    target: Variable,
+    others: Sequence[Variable],
+    size: int,
+    hidden: int,
+    bits_code: int,
+    code: int,
+    learned_prior: bool,
+    depth: int,
 ) -> nn.Module:
     inputs = Inputs(others)
+    shape = next((v.shape[-2:] for v in others if is_image(v)), (0, 0))
     if not is_image(target):
-        shape = next((v.shape[-2:] for v in others if is_image(v)), (0, 0))
         out = FlatConditional.parameters_of(target)
         return FlatConditional(target, others, _Teller(inputs, shape, size, hidden, out, depth))
     h = bits_code if target.kind == "binary" else code
     sides, planes = target.shape[-2:], channels(target)
     decoder = _Decoder(inputs.size + h, inputs.planes, sides, size, hidden, planes, depth)
     encoder = _Encoder(inputs.size, planes + inputs.planes, sides, size, hidden, 2 * h) if h else None
-    return ImageConditional(target, others, decoder, encoder, h)
+    prior = _Teller(inputs, shape, size, hidden, 2 * h, depth) if h and learned_prior else None
+    return ImageConditional(target, others, decoder, encoder, h, prior)
 
 
 class _Teller(nn.Module):
     """Numbers `[n, out]` from a vector and planes; a linear path runs beside the hidden layers of vectors alone."""
 
-    def __init__(self, inputs: Inputs, sides: tuple[int, ...], size: int, hidden: int, out: int, depth: int) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        sides: tuple[int, ...],
+        size: int,
+        hidden: int,
+        out: int,
+        depth: int,
+    ) -> None:
         super().__init__()
         given = inputs.size
         self.convolutions = self.linear = None
@@ -125,13 +167,23 @@ class _Teller(nn.Module):
 class _Encoder(nn.Module):
     """Numbers `[n, out]` from a vector and planes, folded."""
 
-    def __init__(self, given: int, planes: int, sides: tuple[int, ...], size: int, hidden: int, out: int) -> None:
+    def __init__(
+        self,
+        given: int,
+        planes: int,
+        sides: tuple[int, ...],
+        size: int,
+        hidden: int,
+        out: int,
+    ) -> None:
         super().__init__()
         low = _low(sides)
         self.first = nn.Conv2d(4 * planes, size, 3, padding=1)
         self.second = nn.Conv2d(size, 2 * size, 3, stride=2, padding=1)
         self.dense = nn.Sequential(
-            nn.Linear(2 * size * low[0] * low[1] + given, hidden), nn.SiLU(), nn.Linear(hidden, out)
+            nn.Linear(2 * size * low[0] * low[1] + given, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, out),
         )
 
     def forward(self, vector: Tensor, planes: Tensor) -> Tensor:
@@ -145,7 +197,14 @@ class _Decoder(nn.Module):
     """An image `[n, out, rows, columns]` from a vector and the planes of the other images."""
 
     def __init__(
-        self, given: int, planes: int, sides: tuple[int, ...], size: int, hidden: int, out: int, depth: int
+        self,
+        given: int,
+        planes: int,
+        sides: tuple[int, ...],
+        size: int,
+        hidden: int,
+        out: int,
+        depth: int,
     ) -> None:
         super().__init__()
         self._sides, self._low, self._size = sides, _low(sides), size
@@ -158,7 +217,9 @@ class _Decoder(nn.Module):
             given += hidden // 4
         self.dense = nn.Sequential(nn.Linear(given, hidden), nn.SiLU(), nn.Linear(hidden, area))
         self.up = nn.Sequential(
-            nn.Conv2d((3 if planes else 2) * size, size, 3, padding=1), nn.SiLU(), *_more(size, depth - 1)
+            nn.Conv2d((3 if planes else 2) * size, size, 3, padding=1),
+            nn.SiLU(),
+            *_more(size, depth - 1),
         )
         self.out = nn.Conv2d(size, 4 * out, 3, padding=1)
 

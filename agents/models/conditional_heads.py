@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...games import Variable
-from .conditional_inputs import Inputs, Rows, Seen, channels, length, width
+from .conditional_inputs import Inputs, Rows, Seen, channels, width
 
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 _WIDEST = 6.0
@@ -84,7 +84,7 @@ class FlatConditional(nn.Module):
 
 
 class ImageConditional(nn.Module):
-    """An image by a conditional VAE: p(x | u) = ∫ N(h; 0, I) p(x | h, u) dh, learned by the ELBO.
+    """An image by a conditional VAE: p(x | u) = ∫ p(h | u) p(x | h, u) dh, learned by the ELBO.
 
     Pixels are independent given h and u: Bernoulli, or Gaussian of one learned σ. With a code of size 0 there is no h,
     and the loss is −log p itself.
@@ -95,16 +95,24 @@ class ImageConditional(nn.Module):
         decoder: maps `(vector, planes)`, the vector with h before it, to `[n, channels, rows, columns]`.
         encoder: maps `(vector, planes)`, the planes with x before them, to mean and log-variance of h; None without h.
         code: size of h.
+        prior: maps `(vector, planes)` of u to mean and log-variance of p(h | u); None for N(0, I). With it images agree
+            with their class and style after far fewer steps.
 
     Source: Sohn, Lee & Yan, *Learning Structured Output Representation using Deep Conditional Generative Models*, 2015.
     """
 
     def __init__(
-        self, target: Variable, others: Sequence[Variable], decoder: nn.Module, encoder: nn.Module | None, code: int
+        self,
+        target: Variable,
+        others: Sequence[Variable],
+        decoder: nn.Module,
+        encoder: nn.Module | None,
+        code: int,
+        prior: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self._name, self._code, self.inputs = target.name, code, Inputs(others)
-        self.decoder, self.encoder = decoder, encoder
+        self.decoder, self.encoder, self.prior = decoder, encoder, prior
         self.log_sigma = None if target.kind == "binary" else nn.Parameter(torch.tensor(math.log(0.3)))
         self._channels = channels(target)
 
@@ -115,10 +123,15 @@ class ImageConditional(nn.Module):
         divergence = image.new_zeros(len(image))
         if self.encoder is not None:
             shown = 2 * image - 1 if planes is None else torch.cat([2 * image - 1, planes], dim=1)
-            mean, log_variance = self.encoder(vector, shown).chunk(2, dim=1)
-            log_variance = log_variance.clamp(-2 * _WIDEST, 2 * _WIDEST)
-            divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
-            vector = torch.cat([mean + torch.exp(0.5 * log_variance) * _normal(mean, stream), vector], dim=1)
+            mean, log_variance = _mean_and_variance(self.encoder(vector, shown))
+            centre, log_spread = self._code_given(vector, planes)
+            apart = log_variance - log_spread
+            scaled = (mean - centre).square() * torch.exp(-log_spread)
+            divergence = 0.5 * (scaled + apart.exp() - 1 - apart).sum(1)
+            vector = torch.cat(
+                [mean + torch.exp(0.5 * log_variance) * _normal(mean, stream), vector],
+                dim=1,
+            )
         found = self.decoder(vector, planes)
         if self.log_sigma is None:
             missed = functional.binary_cross_entropy_with_logits(found, image, reduction="none").flatten(1).sum(1)
@@ -130,12 +143,27 @@ class ImageConditional(nn.Module):
         """See `Conditional`."""
         vector, planes = self.inputs(rows, seen)
         if self._code:
-            h = torch.randn((length(rows), self._code), generator=stream, device=vector.device)
-            vector = torch.cat([h, vector], dim=1)
+            mean, log_variance = self._code_given(vector, planes)
+            vector = torch.cat(
+                [mean + torch.exp(0.5 * log_variance) * _normal(mean, stream), vector],
+                dim=1,
+            )
         found: Tensor = self.decoder(vector, planes)
         if self.log_sigma is None:
             return _flip(found, stream)
         return found + self.log_sigma.exp() * _normal(found, stream) if noise else found
+
+    def _code_given(self, vector: Tensor, planes: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of h before x is seen: `[n, code]` each."""
+        if self.prior is None:
+            zero = vector.new_zeros((len(vector), self._code))
+            return zero, zero
+        return _mean_and_variance(self.prior(vector, planes))
+
+
+def _mean_and_variance(found: Tensor) -> tuple[Tensor, Tensor]:
+    mean, log_variance = found.chunk(2, dim=1)
+    return mean, log_variance.clamp(-2 * _WIDEST, 2 * _WIDEST)
 
 
 def _mean_and_spread(found: Tensor) -> tuple[Tensor, Tensor]:

@@ -157,11 +157,11 @@ class Conditionals:
 
     def generate(self, n: int, rng: np.random.Generator) -> Batch:
         """n rows: a start from nothing, then `sweeps` Gibbs sweeps over all variables."""
-        return self._completed({}, n, rng)
+        return self._completed(None, n, rng)
 
     def complete(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """The rows with what they lack drawn by Gibbs sweeps; what is given is kept."""
-        return self._completed(self._tensors(batch, slice(None)), len(batch), rng)
+        return self._completed(batch, len(batch), rng)
 
     def class_probabilities(self, batch: Batch) -> NDArray[np.float64]:
         """Mean of p(label | the others) over `class_sweeps` Gibbs sweeps with the rows clamped: `[n, classes]`.
@@ -223,14 +223,18 @@ class Conditionals:
                 found.setdefault(tuple(sorted(rows)), []).append(rows)
         return [joined(groups) for groups in found.values()]
 
-    def _completed(self, rows: Rows, n: int, rng: np.random.Generator) -> Batch:
+    def _completed(self, given: Batch | None, n: int, rng: np.random.Generator) -> Batch:
         use_threads(self._threads)
         stream = torch_stream(rng, self._device)
         if n == 0:
             return self._space.empty()
+        rows = {} if given is None else self._tensors(given, slice(None))
         with torch.inference_mode():
             whole = self._net.complete(rows, n, stream, self._sweeps, self._chunk, noise=self._pixel_noise)
-        return self._space.batch({v.name: _outer(v, whole[v.name]) for v in self._space})
+        kept = {} if given is None else given.arrays  # exactly, where networks have fewer digits
+        return self._space.batch(
+            {v.name: kept[v.name] if v.name in kept else _outer(v, whole[v.name]) for v in self._space}
+        )
 
     def _tensors(self, batch: Batch, pick: NDArray[np.int64] | slice) -> Rows:
         """The rows as the networks take them; variables that the model does not have are left out."""

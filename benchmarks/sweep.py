@@ -105,7 +105,8 @@ def table(point: Sequence[tuple[str, str]], figure: str, runs: Sequence[dict[str
     columns = [shown(array[:, k]) if k < array.shape[1] else "–" for k in range(len(names))]
     outcomes = ", ".join(sorted({run["summary"]["outcome"] for run in runs}))
     seconds = np.mean([run["summary"]["seconds"] for run in runs])
-    cells = [*(value for _, value in point), figure, *columns, shown(np.nanmean(array, axis=1)), outcomes, f"{seconds:.0f}"]
+    mean = shown(np.nanmean(array, axis=1))
+    cells = [*(value for _, value in point), figure, *columns, mean, outcomes, f"{seconds:.0f}"]
     print("| " + " | ".join(cells) + " |")
 
 

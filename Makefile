@@ -12,6 +12,7 @@ BENCH_ARGS ?=
 TORCH ?= torch==2.13.0
 
 BIN := $(VENV)/bin
+TESTED := $(addprefix $(VENV)/.has-,test neural languages photographs)
 PACKAGES := agents games runners topology
 SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -name '*.yaml' -o -name py.typed))
 
@@ -26,13 +27,13 @@ help: ## what can be made
 demo: $(VENV)/.package ## ten players gossip their way to the equilibrium on real digits
 	@$(BIN)/nashgossip run digits $(DEMO_ARGS)
 
-test: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.has-languages $(VENV)/.package ## the tests but the slow ones
+test: $(TESTED) $(VENV)/.package ## the tests but the slow ones
 	@$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile -m "not slow" $(TEST_ARGS)
 
-test-slow: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.has-languages $(VENV)/.package ## the slow tests
+test-slow: $(TESTED) $(VENV)/.package ## the slow tests
 	@$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile -m slow $(TEST_ARGS)
 
-test-all: $(VENV)/.has-test $(VENV)/.has-neural $(VENV)/.has-languages $(VENV)/.package ## all tests
+test-all: $(TESTED) $(VENV)/.package ## all tests
 	@$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
 
 lint: $(VENV)/.has-lint types ## ruff, and mypy --strict on the installed package

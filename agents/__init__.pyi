@@ -3,6 +3,7 @@ from .allocation import allocate as allocate
 from .conditional_gaussian import ConditionalGaussianModel as ConditionalGaussianModel
 from .conformance import ConformanceError as ConformanceError
 from .conformance import check_model as check_model
+from .empirical import EmpiricalModel as EmpiricalModel
 from .estimator import EstimatorModel as EstimatorModel
 from .exponential import ExponentialFamilyModel as ExponentialFamilyModel
 from .identifier import IdentifierError as IdentifierError

@@ -125,7 +125,8 @@ def table(point: Sequence[tuple[str, str]], figure: str, runs: Sequence[dict[str
     columns = [shown(array[:, k]) if k < array.shape[1] else "–" for k in range(len(names))]
     outcomes = ", ".join(sorted({run["summary"]["outcome"] for run in runs}))
     seconds = np.mean([run["summary"]["seconds"] for run in runs])
-    cells = [*(value for _, value in point), figure, *columns, shown(array.mean(axis=1)), outcomes, f"{seconds:.0f}"]
+    mean = shown(np.nanmean(array, axis=1))
+    cells = [*(value for _, value in point), figure, *columns, mean, outcomes, f"{seconds:.0f}"]
     print("| " + " | ".join(cells) + " |")
 
 
@@ -223,7 +224,9 @@ def _is_number(text: str) -> bool:
 
 
 def shown(values: np.ndarray[Any, Any]) -> str:
-    """Mean ± standard error of the mean."""
+    """Mean ± standard error of the mean; a dash where a run does not know the figure."""
+    if np.isnan(values).any():
+        return "–"
     if len(values) < 2:
         return f"{values.mean():.4g}"
     return f"{values.mean():.4g} ± {values.std(ddof=1) / np.sqrt(len(values)):.2g}"

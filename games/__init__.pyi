@@ -25,6 +25,7 @@ from .families import synthetic_family as synthetic_family
 from .family import BoundaryError as BoundaryError
 from .family import ExponentialFamily as ExponentialFamily
 from .few_rows import split_few as split_few
+from .few_rows import split_sizes as split_sizes
 from .few_rows import split_whole as split_whole
 from .fleet_game import FleetGame as FleetGame
 from .fleet_game import NoShortcutError as NoShortcutError
@@ -54,6 +55,8 @@ from .oracle import equilibrium as equilibrium
 from .oracle import nash_conv as nash_conv
 from .oracle import nash_gap as nash_gap
 from .oracle import regrets as regrets
+from .polymnist import load_built_polymnist as load_built_polymnist
+from .polymnist import load_published_polymnist as load_published_polymnist
 from .prediction import Mode as Mode
 from .prediction import Prediction as Prediction
 from .prediction import predict as predict

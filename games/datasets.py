@@ -60,12 +60,12 @@ class Dataset:
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """The data set called `digits`, `mnist`, `fashion-mnist`, `words`, `breast-cancer`, `medmnist` or `random-tables`.
+    """The data set of that name.
 
     Arguments:
-        name: one of the names above.
-        options: keyword arguments of `load_digits`, `load_mnist_format`, `load_words`, `load_breast_cancer`,
-            `load_medmnist` or `load_random_tables`.
+        name: `digits`, `mnist`, `fashion-mnist`, `polymnist`, `polymnist-built`, `words`, `breast-cancer`, `medmnist` or
+            `random-tables`.
+        options: keyword arguments of its loader, such as `load_digits`, `load_mnist_format` or `load_medmnist`.
 
     Raises:
         UnknownNameError: no data set has this name, or its loader no such option; the nearest is suggested.
@@ -76,6 +76,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     """
     from .breast_cancer import load_breast_cancer  # these make data sets, so that they import this module
     from .medmnist import load_medmnist
+    from .polymnist import load_built_polymnist, load_published_polymnist
     from .random_tables import load_random_tables
     from .words import load_words
 
@@ -83,6 +84,8 @@ def load_dataset(name: str, **options: Any) -> Dataset:
         "breast-cancer": load_breast_cancer,
         "digits": load_digits,
         "medmnist": load_medmnist,
+        "polymnist": load_published_polymnist,
+        "polymnist-built": load_built_polymnist,
         "words": load_words,
         "random-tables": load_random_tables,
     }

@@ -1,6 +1,8 @@
-"""Splits for experiments with few rows: the same number of each class for everyone, or all rows for everyone."""
+"""Splits for experiments with few rows: so many of each class, or in all, for everyone, or all rows for everyone."""
 
-__all__ = ["split_few", "split_whole"]
+__all__ = ["split_few", "split_sizes", "split_whole"]
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,6 +42,41 @@ def split_few(labels: ArrayLike, players: int, rng: np.random.Generator, *, rows
         for player in range(players):
             parts[player].append(rows[player * rows_per_class : (player + 1) * rows_per_class])
     return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def split_sizes(labels: ArrayLike, players: int, rng: np.random.Generator, *, sizes: Sequence[int]) -> list[Rows]:
+    """So many rows for each player, classes as evenly as there are rows; no row has two owners.
+
+    Arguments:
+        labels: `[n]`, the class of each row, 0, 1, ….
+        players: how many players.
+        rng: chooses the rows.
+        sizes: rows of each player, in order.
+
+    Returns:
+        For each player its rows.
+
+    Raises:
+        SplitError: another number of sizes than of players, a size below 1, or more rows than there are.
+
+    >>> split_sizes([0, 0, 0, 1, 1, 1], 2, np.random.default_rng(0), sizes=[2, 4])
+    [array([2, 3]), array([0, 1, 4, 5])]
+    """
+    labels = np.asarray(labels)
+    if len(sizes) != players or any(not isinstance(size, int) or size < 1 for size in sizes):
+        raise SplitError(f"sizes is {list(sizes)}, expected {players} whole numbers of at least 1, one a player")
+    if sum(sizes) > len(labels):
+        raise SplitError(f"sizes are {sum(sizes)} rows in all, but there are {len(labels)}; make them smaller")
+    order = rng.permutation(len(labels))
+    turn = np.empty(len(labels), np.int64)  # how many rows of the same class come before
+    for label in np.unique(labels):
+        there = order[labels[order] == label]
+        turn[there] = np.arange(len(there))
+    dealt = order[np.argsort(turn[order], kind="stable")]
+    parts: dict[int, Rows] = {}
+    for player in sorted(range(players), key=lambda k: sizes[k]):  # those with few rows first: classes run out later
+        parts[player], dealt = np.sort(dealt[: sizes[player]]), dealt[sizes[player] :]
+    return [parts[player] for player in range(players)]
 
 
 def split_whole(n: int, players: int, rng: np.random.Generator) -> list[Rows]:

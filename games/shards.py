@@ -11,7 +11,7 @@ import numpy as np
 
 from ..topology.names import require_name
 from .datasets import Dataset
-from .few_rows import split_few, split_whole
+from .few_rows import split_few, split_sizes, split_whole
 from .space import Batch
 from .splits import Rows, SplitError, holdout, split_by_label, split_dirichlet, split_iid, split_quantity
 
@@ -39,7 +39,7 @@ def split_dataset(
         dataset: the rows.
         players: how many players.
         rng: splits first, then draws the holdouts in the players' order, by class where the data set has a label.
-        kind: `label`, `dirichlet`, `quantity`, `iid`, `few` or `whole`, for `split_by_label` and so on.
+        kind: `label`, `dirichlet`, `quantity`, `iid`, `few`, `sizes` or `whole`, for `split_by_label` and so on.
         holdout_fraction: part of each player's rows that it does not learn from.
         options: keyword arguments of the function for that kind.
 
@@ -59,6 +59,7 @@ def split_dataset(
         "quantity": split_quantity,
         "iid": split_iid,
         "few": split_few,
+        "sizes": split_sizes,
         "whole": split_whole,
     }
     split = kinds[require_name("split", kind, kinds)]

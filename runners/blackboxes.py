@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..agents import ConditionalGaussianModel, EstimatorModel, GenerativeModel, JointTable, NgramModel
+from ..agents import ConditionalGaussianModel, EmpiricalModel, EstimatorModel, GenerativeModel, JointTable, NgramModel
 from ..games import Dataset, Space, StepSize
 from ..topology import require_name
 from .experiment import ExperimentError
@@ -149,11 +149,7 @@ def _hvae(
     label: bool = False,
     **options: Any,
 ) -> GenerativeModel:
-    known = neural("ARCHITECTURES")
-    make = known[require_name("architecture", architecture, known)]
-    given = dict(networks or {})
-    for name in given:
-        require_name(f"option of architecture {architecture!r},", name, inspect.signature(make).parameters)
+    made_by = _architecture("ARCHITECTURES", architecture, networks)
     images = [v for v in space if len(v.shape) == 2]
     if len(images) != 1:
         raise ExperimentError(f"model 'hvae' needs one image variable, the data has {', '.join(space.names)}")
@@ -164,7 +160,7 @@ def _hvae(
             f"model 'hvae' is over one image and the label, but not over {', '.join(others)}; name what it is over in "
             "its option `variables`"
         )
-    made: GenerativeModel = neural("HVAE")(images[0], latents, label=named, architecture=make(**given), **options)
+    made: GenerativeModel = neural("HVAE")(images[0], latents, label=named, architecture=made_by, **options)
     return made
 
 
@@ -182,6 +178,33 @@ def _step(kind: str, step: Mapping[str, float] | None) -> StepSize:
     return StepSize(**(step or {}))
 
 
+def _conditionals(
+    space: Space,
+    *,
+    latents: Mapping[str, int] | None = None,
+    architecture: str = "fast",
+    networks: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> GenerativeModel:
+    made_by = _architecture("CONDITIONAL_ARCHITECTURES", architecture, networks)
+    made: GenerativeModel = neural("Conditionals")(space, latents, architecture=made_by, **options)
+    return made
+
+
+def _architecture(table: str, name: str, networks: Mapping[str, Any] | None) -> Any:
+    """An architecture from a table of `agents.models`, with its arguments."""
+    known = neural(table)
+    make = known[require_name("architecture", name, known)]
+    given = dict(networks or {})
+    for option in given:
+        require_name(f"option of architecture {name!r},", option, inspect.signature(make).parameters)
+    return make(**given)
+
+
+def _empirical(space: Space, **options: Any) -> GenerativeModel:
+    return EmpiricalModel(space, **options)
+
+
 def _flow(space: Space, **options: Any) -> GenerativeModel:
     made: GenerativeModel = neural("FlowModel")(space, **options)
     return made
@@ -197,6 +220,8 @@ def _kernel_density(space: Space, *, rows: int = 1000, **options: Any) -> Genera
 
 _KINDS = {
     "conditional-gaussian": _Kind(_conditional_gaussian, lambda: ConditionalGaussianModel, labelled=True),
+    "conditionals": _Kind(_conditionals, partial(neural, "Conditionals"), seeded=True, labelled=True),
+    "empirical": _Kind(_empirical, lambda: EmpiricalModel, labelled=True),
     "flow": _Kind(_flow, partial(neural, "FlowModel"), seeded=True),
     "gaussian-mixture": _Kind(_gaussian_mixture, _mixture_class, positional=True),
     "hvae": _Kind(_hvae, partial(neural, "HVAE"), seeded=True),

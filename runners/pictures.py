@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..agents import RegretEstimate
-from ..games import Batch, Space
+from ..games import Batch, Space, Variable
 from .examination import Examiner, Look
 from .outcome import CAN_GENERATE, Outcome
 
@@ -19,6 +19,7 @@ _PER_LINE = 10
 _FEW_LINES = 6
 _FEWEST_LOOKS = 2
 _MOST_PLAYERS = 20
+_COLOURS = 3
 
 
 def draw_run(outcome: Outcome, directory: Path) -> list[Path]:
@@ -126,29 +127,36 @@ def draw_looks(outcome: Outcome) -> Figure | None:
 def draw_samples(outcome: Outcome) -> Figure | None:
     """What players generate before and after, as many of each class as fit, ordered by class.
 
-    None if they generate no images.
+    Where players have different images, those with the same colour image, else with the same image as the first. Rows
+    that hold another categorical variable besides the class, such as a style, have a line for each of its values.
+    None if players generate no images.
     """
     images = {p.player: _image_variable(outcome.after.get(p.player)) for p in outcome.players}
-    image = next((name for name in images.values() if name is not None), None)
+    colourful = [
+        name
+        for player, name in images.items()
+        if name and (batch := outcome.after[player]) is not None and batch[name].ndim > 3
+    ]
+    image = next((name for name in [*colourful, *images.values()] if name is not None), None)
     players = [player for player, name in images.items() if name == image][:_MOST_PLAYERS]
     if image is None:
         return None
-    lines = max(1, _FEW_LINES // len(players))
+    style = _style_variable(outcome.after[players[0]], outcome.examiner)
+    lines = max(1, _FEW_LINES // len(players)) if style is None else style.categories or 1
     gap = 2 if lines > 1 else 0  # sets players apart
     figure = Figure(figsize=(10.5, 0.55 + 0.52 * len(players) * lines), layout="constrained")
+    blank = np.full_like(_tiles(outcome.after[players[0]], image)[0], np.nan)
     for panel, title, batches in zip(
         figure.subplots(1, 2),
         ("before: from their own data alone", "after listening to synthetic data"),
         (outcome.before, outcome.after),
         strict=True,
     ):
-        shape = next(v.shape for v in _space_of(outcome.after[players[0]]) if v.name == image)
-        rows = [_sheet(batches.get(player), image, shape[0], lines, outcome.examiner) for player in players]
+        rows = [_sheet(batches.get(p), image, blank, lines, style, outcome.examiner) for p in players]
         width = max(row.shape[1] for row in rows)
-        sheet = np.concatenate(
-            [np.pad(row, ((0, gap), (0, width - row.shape[1])), constant_values=np.nan) for row in rows]
-        )
-        panel.imshow(sheet, cmap="gray_r", interpolation="nearest", vmin=0, vmax=1)
+        sheet = np.concatenate([_padded(row, gap, width - row.shape[1]) for row in rows])
+        shown = np.where(np.isnan(sheet), 1.0, sheet.clip(0, 1)) if sheet.ndim == 3 else sheet
+        panel.imshow(shown, cmap="gray_r", interpolation="nearest", vmin=0, vmax=1)
         height = sheet.shape[0] / len(players)
         panel.set_yticks([height * (k + 0.5) - 1.5 for k in range(len(players))], [str(p) for p in players], fontsize=8)
         panel.set_xticks([])
@@ -161,25 +169,66 @@ def draw_samples(outcome: Outcome) -> Figure | None:
 
 
 def _image_variable(batch: Batch | None) -> str | None:
-    found = [v.name for v in _space_of(batch) if len(v.shape) == 2 and v.kind in ("binary", "real")]
-    return found[0] if found else None
+    """The last variable that is a picture: (rows, columns), or three colours (3, rows, columns)."""
+    found = [v.name for v in _space_of(batch) if v.kind in ("binary", "real") and _is_picture(v.shape)]
+    return found[-1] if found else None
+
+
+def _is_picture(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 or (len(shape) == 3 and shape[0] == _COLOURS)
 
 
 def _space_of(batch: Batch | None) -> Space | tuple[()]:
     return () if batch is None else batch.space
 
 
-def _sheet(batch: Batch | None, image: str, height: int, lines: int, examiner: Examiner | None) -> NDArray[np.float64]:
+def _style_variable(batch: Batch | None, examiner: Examiner | None) -> Variable | None:
+    """A categorical variable besides the class, with few values, whose values have a line of a sheet each."""
+    label = None if examiner is None else examiner.label
+    found = [v for v in _space_of(batch) if v.kind == "categorical" and not v.shape and v.name != label]
+    few = label is not None and len(found) == 1 and (found[0].categories or 0) <= _PER_LINE
+    return found[0] if few else None
+
+
+def _sheet(
+    batch: Batch | None,
+    image: str,
+    blank: NDArray[np.float64],
+    lines: int,
+    style: Variable | None,
+    examiner: Examiner | None,
+) -> NDArray[np.float64]:
     """`lines` rows of ten draws: of each class that it can generate as evenly as they allow, or the first ones."""
     if not batch:
-        return np.full(((height + 2) * lines, 1), np.nan)
-    chosen = _even_choice(batch, lines * _PER_LINE, None if examiner is None else examiner.classes(batch))
-    tiles = [np.pad(batch[image][k].astype(float), ((0, 2), (0, 2)), constant_values=np.nan) for k in chosen]
-    blank = np.full_like(tiles[0], np.nan)
-    tiles += [blank] * (-len(tiles) % lines)
-    # down first, so that draws of one class stand below each other
-    found: NDArray[np.float64] = np.concatenate([np.concatenate(tiles[k::lines], axis=1) for k in range(lines)])
-    return found
+        return np.concatenate([blank[:, :1]] * lines)
+    classes = None if examiner is None else examiner.classes(batch)
+    tiles = _tiles(batch, image)
+    if style is not None and classes is not None:
+        chosen = [_one_of_each(np.where(batch[style.name] == value, classes, -1)) for value in range(lines)]
+    else:
+        even: list[int | None] = [*_even_choice(batch, lines * _PER_LINE, classes)]
+        even += [None] * (-len(even) % lines)
+        chosen = [even[k::lines] for k in range(lines)]  # down first: draws of one class stand below each other
+    return np.concatenate([np.concatenate([blank if k is None else tiles[k] for k in line], axis=1) for line in chosen])
+
+
+def _one_of_each(classes: NDArray[Any]) -> list[int | None]:
+    """The first row of each class up to ten, None where there is none."""
+    found = [np.flatnonzero(classes == c) for c in range(_PER_LINE)]
+    return [int(rows[0]) if len(rows) else None for rows in found]
+
+
+def _tiles(batch: Batch | None, image: str) -> NDArray[np.float64]:
+    """Each picture with a margin of NaN to its right and below: `[n, rows, columns]`, or `[n, rows, columns, 3]`."""
+    values = np.empty((1, 1, 1)) if batch is None else batch[image].astype(float)
+    if values.ndim == 4:
+        values = values.transpose(0, 2, 3, 1)
+    margins = ((0, 0), (0, 2), (0, 2)) + ((0, 0),) * (values.ndim - 3)
+    return np.pad(values, margins, constant_values=np.nan)
+
+
+def _padded(sheet: NDArray[np.float64], below: int, right: int) -> NDArray[np.float64]:
+    return np.pad(sheet, ((0, below), (0, right)) + ((0, 0),) * (sheet.ndim - 2), constant_values=np.nan)
 
 
 def _even_choice(batch: Batch, count: int, classes: NDArray[Any] | None) -> list[int]:

@@ -3,6 +3,11 @@ from .architectures import Architecture as Architecture
 from .architectures import Fast as Fast
 from .architectures import PaperDigits as PaperDigits
 from .architectures import PaperFashion as PaperFashion
+from .conditional_architectures import CONDITIONAL_ARCHITECTURES as CONDITIONAL_ARCHITECTURES
+from .conditional_architectures import ConditionalArchitecture as ConditionalArchitecture
+from .conditional_architectures import FastConditionals as FastConditionals
+from .conditional_architectures import PaperConditionals as PaperConditionals
+from .conditionals import Conditionals as Conditionals
 from .flow import FlowModel as FlowModel
 from .hvae import HVAE as HVAE
 from .judge import Judge as Judge

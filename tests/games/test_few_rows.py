@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nashgossip.games import SplitError, load_digits, split_dataset, split_few, split_whole
+from nashgossip.games import SplitError, load_digits, split_dataset, split_few, split_sizes, split_whole
 
 LABELS = np.repeat(np.arange(3), 20)
 
@@ -20,6 +20,29 @@ def test_the_stream_decides() -> None:
         return split_few(LABELS, 2, np.random.default_rng(seed), rows_per_class=3)[0].tolist()
 
     assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_everyone_has_so_many_rows_with_classes_as_even_as_can_be() -> None:
+    labels = np.repeat([0, 1, 2], [40, 20, 10])
+    large, small = split_sizes(labels, 2, np.random.default_rng(0), sizes=[60, 9])
+    assert np.bincount(labels[small]).tolist() == [3, 3, 3]
+    assert np.bincount(labels[large], minlength=3).tolist() in ([36, 17, 7], [37, 16, 7])
+    assert len(set(large) | set(small)) == 69
+    again, other = (split_sizes(labels, 2, np.random.default_rng(k), sizes=[60, 9])[0] for k in (0, 1))
+    assert large.tolist() == again.tolist() != other.tolist()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "text"),
+    [
+        ([5], r"sizes is \[5\], expected 2 whole numbers of at least 1, one a player"),
+        ([5, 0], "expected 2 whole numbers of at least 1"),
+        ([50, 11], "sizes are 61 rows in all, but there are 60"),
+    ],
+)
+def test_sizes_that_cannot_be_dealt_out_are_refused(sizes: list[int], text: str) -> None:
+    with pytest.raises(SplitError, match=text):
+        split_sizes(LABELS, 2, np.random.default_rng(0), sizes=sizes)
 
 
 def test_everyone_has_everything() -> None:

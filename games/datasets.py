@@ -63,8 +63,8 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     """The data set of that name.
 
     Arguments:
-        name: `digits`, `mnist`, `fashion-mnist`, `polymnist`, `polymnist-built`, `words`, `breast-cancer`, `medmnist` or
-            `random-tables`.
+        name: `digits`, `mnist`, `fashion-mnist`, `polymnist`, `polymnist-built`, `words`, `breast-cancer`, `medmnist`,
+            or `random-tables`.
         options: keyword arguments of its loader, such as `load_digits`, `load_mnist_format` or `load_medmnist`.
 
     Raises:

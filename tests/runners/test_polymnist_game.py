@@ -91,7 +91,8 @@ def test_digit_and_segmentation_travel_and_nobody_observes_both_images(polymnist
 @pytest.mark.parametrize("helper", HELPERS)
 def test_a_game_with_each_helper_is_played_and_tells_classes(helper: str, polymnist: Callable[..., Game]) -> None:
     plan = load_experiment("polymnist", [f"helper={helper}", *FEW, *FAST])
-    outcome = play(polymnist(f"helper={helper}"), moves=1, looks=build_looks(plan))
+    game = polymnist(f"helper={helper}")
+    outcome = play(game, moves=1, looks=build_looks(plan, game.players))
     assert outcome.last.messages == (1 if helper in ("synthetic", "real") else 0)
     told = {str(p.player): p.accuracy for p in outcome.players}
     assert told["helper"] is None

@@ -152,15 +152,23 @@ class LanguageIdentifier:
         shares = _most_likely(p)
         return LanguageShares(shares, _covariance(p, shares))
 
-    def shares(self, batch: Batch) -> Array:
-        """`[k]`, as those of `estimate`."""
-        return self.estimate(batch).shares
+    def shares(self, batch: Batch) -> Array | None:
+        """`[k]`, as those of `estimate`; None where the batch holds no words of a script that it knows."""
+        return self.estimate(batch).shares if self._heard(batch) else None
 
-    def classes(self, batch: Batch) -> NDArray[np.int64]:
-        """The likeliest language of each row, given the shares of all: `[n]`."""
+    def classes(self, batch: Batch) -> NDArray[np.int64] | None:
+        """The likeliest language of each row, given the shares of all: `[n]`; None where `shares` is."""
+        if not self._heard(batch):
+            return None
         with np.errstate(divide="ignore"):
-            likeliest: NDArray[np.int64] = (self.log_likelihoods(batch) + np.log(self.shares(batch))).argmax(axis=1)
+            scores = self.log_likelihoods(batch) + np.log(self.estimate(batch).shares)
+        likeliest: NDArray[np.int64] = scores.argmax(axis=1)
         return likeliest
+
+    def _heard(self, batch: Batch) -> bool:
+        """Whether there is a word to tell the language of."""
+        known = any(name in batch.space for name in self._models)
+        return known and bool(np.isfinite(self.log_likelihoods(batch)).any())
 
 
 def _only(batch: Batch, variable: Variable) -> Batch:

@@ -80,7 +80,7 @@ def main() -> None:
     for point in points:
         runs = [run for seed in seeds if (run := found[str(point), seed])]
         for figure in show:
-            table(point, figure, runs, names)
+            table(point, figure, runs, names, len(seeds))
     if given.against is not None:
         differences(given, axes, points, found, names)
     if given.picture is not None:
@@ -116,14 +116,18 @@ def play(given: argparse.Namespace, point: Sequence[tuple[str, str]], seed: str)
     return {"summary": summary, "players": json.loads((place / "players.json").read_text())}
 
 
-def table(point: Sequence[tuple[str, str]], figure: str, runs: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
-    """One row: the figure of each player, and of their mean, over the seeds."""
+def table(
+    point: Sequence[tuple[str, str]], figure: str, runs: Sequence[dict[str, Any]], names: Sequence[str], expected: int
+) -> None:
+    """One row: the figure of each player, and of their mean, over the seeds; says if some of the runs failed."""
     values = [[FIGURES[figure](p) for p in run["players"]] for run in runs]
     if not values or all(v is None for row in values for v in row):
         return
     array = np.array([[np.nan if v is None else v for v in row] for row in values], float)
     columns = [shown(array[:, k]) if k < array.shape[1] else "–" for k in range(len(names))]
     outcomes = ", ".join(sorted({run["summary"]["outcome"] for run in runs}))
+    if len(runs) < expected:
+        outcomes += f" ({len(runs)} of {expected} runs)"
     seconds = np.mean([run["summary"]["seconds"] for run in runs])
     mean = shown(np.nanmean(array, axis=1))
     cells = [*(value for _, value in point), figure, *columns, mean, outcomes, f"{seconds:.0f}"]

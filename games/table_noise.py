@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from .cells import TableSizeError
 from .family import Array
 from .game import Game
+from .gossip import Gossip
+from .oracle import NoClosedFormError
 from .tables import TableGame
 
 _MOST = 1500
@@ -44,14 +46,20 @@ def forecast_tables(game: Game | TableGame, rounds: int) -> TableForecast:
     is presumed: it also holds on the way there, for steps that decrease, and where there is more than one equilibrium.
 
     Raises:
-        NoClosedFormError: a player is no table.
+        NoClosedFormError: a player is no table, or one that does not tell everybody at every move.
         TableSizeError: more than 1,500 cells in all.
     """
+    if isinstance(game, Game):
+        for player, spec in game.specs.items():
+            if spec.gossip != Gossip():
+                raise NoClosedFormError(
+                    f"player {player} has gossip {spec.gossip}, expected one that tells everybody at every move"
+                )
     played = game if isinstance(game, TableGame) else TableGame.of(game)
     _require_small(played)
     known, taken = list(played.knows), [0] * len(played.players)
-    for i, sources in enumerate(played.sources):
-        if not known[i] and any(s.sender is None for s in sources):
+    for i, own in enumerate(played.openings):
+        if not known[i] and own:
             known[i], taken[i] = True, 1
     sizes = [c.count for c in played.cells]
     covariance = np.zeros((sum(sizes), sum(sizes)))

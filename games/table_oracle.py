@@ -55,7 +55,8 @@ class TableOracle:
     def regrets(self, tables: Sequence[Array]) -> Array:
         """KL(F_i(p) ‖ p_i), what a player gains on the rows as it has completed them, in nats: `[N]`, ≥ 0.
 
-        A lower bound of what it can gain on what the sources hold; both are 0 at the same tables.
+        A lower bound of what it can gain on what the sources hold. It is 0 at every fixed point, also at one that is no
+        equilibrium because cells have come to 0.
         """
         return np.array([_divergence(f, p) for f, p in zip(self.game.response(tables), tables, strict=True)])
 

@@ -75,6 +75,7 @@ class TableGame:
         knows: who publishes before it has learned.
         steps: η_t of each.
         samples: rows of a message of each.
+        openings: private rows of each, which the first publication comes from, also where α_ii is 0.
 
     Source: Schlesinger & Flach, *Game-theoretic distributed learning of generative models*, 2025.
     """
@@ -86,6 +87,7 @@ class TableGame:
     knows: tuple[bool, ...]
     steps: tuple[StepSize, ...]
     samples: tuple[int, ...]
+    openings: tuple[tuple[TableSource, ...], ...]
 
     @staticmethod
     def of(game: Game) -> "TableGame":
@@ -118,6 +120,10 @@ class TableGame:
             knows=tuple(game.specs[p].start == "reference" for p in game.players),
             steps=tuple(m.step for m in chosen),
             samples=tuple(game.specs[p].samples for p in game.players),
+            openings=tuple(
+                tuple(_private(game, p, 1.0, cells[p], models[p].smoothing)) if game.specs[p].start == "data" else ()
+                for p in game.players
+            ),
         )
 
     def response(self, tables: Sequence[Array]) -> list[Array]:
@@ -145,8 +151,7 @@ class TableGame:
             taken[i] += 1
             return (1 - eta) * tables[i] + eta * _mixed(tables[i], sources, seen)
 
-        for i, sources in enumerate(self.sources):
-            own = [s for s in sources if s.sender is None]
+        for i, own in enumerate(self.openings):
             if own and not ready[i]:
                 tables[i], ready[i] = learn(i, own, tables), True
         yield list(tables)

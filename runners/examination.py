@@ -142,6 +142,8 @@ class Examiner:
 
         NaN for players of whom nothing is predicted: see `games.predicted_mixtures`.
         """
+        if self.label is None and self.references is None:  # nothing tells the class of what travels
+            return None
         if self.label is None and any(self.game.specs[p].class_shares is None for p in self.game.players):
             return None
         try:

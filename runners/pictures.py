@@ -203,7 +203,7 @@ def _sheet(
         return np.concatenate([blank[:, :1]] * lines)
     classes = None if examiner is None else examiner.classes(batch)
     tiles = _tiles(batch, image)
-    if style is not None and classes is not None:
+    if style is not None and style.name in batch.space and classes is not None:
         chosen = [_one_of_each(np.where(batch[style.name] == value, classes, -1)) for value in range(lines)]
     else:
         even: list[int | None] = [*_even_choice(batch, lines * _PER_LINE, classes)]

@@ -28,6 +28,9 @@ from .experiment import Experiment, ExperimentError, require_unused
 DATA = 1001
 """Where the random numbers for rows begin among those spawned from an experiment's seed."""
 
+_CHOOSING = ("part", "file", "root", "seed")
+"""Options of data sets that choose their rows."""
+
 _SPLIT, _NOISE, _TESTS = 1002, 1003, 1008
 
 
@@ -96,7 +99,8 @@ def parts_of(experiment: Experiment, players: Sequence[str]) -> list[Part]:
     """
     groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
     for k, options in enumerate(_own_options(experiment, players)):
-        groups.setdefault(repr(sorted(options.items())), (options, []))[1].append(k)
+        named = {**experiment.data.options, **options}
+        groups.setdefault(repr(sorted(named.items())), (options, []))[1].append(k)
     found: dict[int, Part] = {}
     for number, (options, members) in enumerate(groups.values()):
         dataset = load_data(experiment, **options)
@@ -111,7 +115,7 @@ def load_tests(experiment: Experiment, players: Sequence[str]) -> list[Dataset] 
     They depend on the experiment's seed, and on nothing else that tells one method from another.
 
     Raises:
-        ExperimentError: both `data.test` and `data.test_share`, or a data set without labels.
+        ExperimentError: both `data.test` and `data.test_share`, tests on private rows, or a data set without labels.
         ValueError: one of the errors of the loaders.
     """
     section = experiment.data
@@ -124,6 +128,7 @@ def load_tests(experiment: Experiment, players: Sequence[str]) -> list[Dataset] 
     for options in _own_options(experiment, players):
         key = repr(sorted(options.items()))
         if key not in known:
+            _require_other_rows({**section.options, **options}, section.test)
             known[key] = load_data(experiment, **{**options, **(section.test or {})})
             if section.test is None:
                 known[key] = _set_aside(experiment, known[key])[1]
@@ -133,6 +138,22 @@ def load_tests(experiment: Experiment, players: Sequence[str]) -> list[Dataset] 
             raise ExperimentError(f"{named} needs labels, which data set {dataset.name!r} has not")
         found.append(dataset)
     return found
+
+
+def _require_other_rows(private: dict[str, Any], test: dict[str, Any] | None) -> None:
+    """Refuses tests on the rows that are dealt out: `part: test` beside all parts, or nothing that chooses rows."""
+    if test is None:
+        return
+    part = private.get("part", "all")
+    if "part" in test and part in ("all", test["part"]):
+        raise ExperimentError(
+            f"data.test is part {test['part']!r}, which is among the private rows (part {part!r}); "
+            "set data.options.part"
+        )
+    if all(test.get(key, private.get(key)) == private.get(key) for key in _CHOOSING):
+        raise ExperimentError(
+            f"data.test chooses the same rows as data.options; change one of {', '.join(_CHOOSING)}, or take test_share"
+        )
 
 
 def split_data(experiment: Experiment, dataset: Dataset, players: int, number: int = 0) -> list[Shard]:

@@ -134,7 +134,10 @@ def test_what_it_cannot_do_is_refused(lexicon: Lexicon, ear: LanguageIdentifier)
             ear.estimate(nothing)
     other = Space((Variable("greek", "categorical", (3,), categories=3),)).batch({"greek": [[0, 1, 2]]})
     with pytest.raises(IdentifierError, match=re.escape("a batch over greek came, expected one with latin")):
-        ear.shares(other)
+        ear.estimate(other)
+    for nothing in (blank, other):  # an examiner shows none then
+        assert ear.shares(nothing) is None
+        assert ear.classes(nothing) is None
 
 
 def test_real_languages_are_told_within_their_errors() -> None:

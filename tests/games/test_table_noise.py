@@ -1,5 +1,6 @@
 """The linearised map against differences and repeated draws, and what is predicted of noise and speed."""
 
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 
 from nashgossip.games import (
     Game,
+    Gossip,
     Linearised,
+    NoClosedFormError,
     Schedule,
     StepSize,
     TableGame,
@@ -113,6 +116,13 @@ def test_what_is_not_predicted_is_none() -> None:
         assert predict_tables(game, schedule, oracle).rate is None
     falling = random_table_game(3, np.random.default_rng(0), step=StepSize(horizon=10.0))
     assert predict_tables(falling, Schedule(), TableOracle.of(falling)).noise_floor_rms is None
+
+
+def test_a_forecast_is_of_players_who_tell_everybody_at_every_move() -> None:
+    game = random_table_game(3, np.random.default_rng(0))
+    seldom = Game(game.graph, {p: replace(spec, gossip=Gossip(every=5)) for p, spec in game.specs.items()})
+    with pytest.raises(NoClosedFormError, match="has gossip Gossip.*expected one that tells everybody at every move"):
+        forecast_tables(seldom, 3)
 
 
 def test_the_slope_is_measured_where_the_start_lifts_it_above_the_noise() -> None:

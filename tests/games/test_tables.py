@@ -21,9 +21,10 @@ from nashgossip.games import (
     TableGame,
     TableOracle,
     Variable,
+    forecast_tables,
     table_equilibrium,
 )
-from nashgossip.runners import random_table_game
+from nashgossip.runners import play, random_table_game
 from nashgossip.topology import attach_alpha, influence
 
 A, B, C = Variable("a", "binary"), Variable("b", "binary"), Variable("c", "categorical", categories=3)
@@ -161,6 +162,25 @@ def test_play_starts_where_the_oracle_does_and_where_there_are_many_ends_it_deci
     assert np.abs(other[0] - uniform[0]).max() > 0.05
     for axis, marginal in enumerate(marginals):
         np.testing.assert_allclose(other[0].reshape(2, 2).sum(axis=1 - axis), marginal, atol=1e-10)
+
+
+def test_rows_that_only_the_first_publication_comes_from_open_the_oracle_too() -> None:
+    """A player with α_ii = 0 learns from its own rows once, and that decides which of many ends it comes to."""
+    spaces = [Space((A,)), Space((A, B))]
+    against = spaces[1].batch({"a": [0, 1] * 20, "b": [1, 0] * 20})
+    graph: nx.DiGraph[Any] = nx.DiGraph([(0, 1)])
+    graph = attach_alpha(graph, {0: 1.0, 1: 0.0})
+    data = [rows(spaces[0], 100, 1), against]
+    specs = {
+        k: PlayerSpec(model=lambda s=s: JointTable(s), data=d)
+        for k, (s, d) in enumerate(zip(spaces, data, strict=True))
+    }
+    game = Game(graph, specs)
+    table = table_equilibrium(game).tables[1].reshape(2, 2)
+    played = play(game, moves=20, keep_states=True).states[1]["model"]["table"].reshape(2, 2)
+    assert table[0, 0] == table[1, 1] == 0
+    assert played[0, 0] == played[1, 1] == 0
+    assert forecast_tables(game, rounds=20).tables[1].reshape(2, 2)[0, 0] == 0
 
 
 def test_each_player_answers_best_at_the_fixed_point() -> None:

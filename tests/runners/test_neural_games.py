@@ -25,7 +25,7 @@ LABELLED = """
 name: small
 topology: {generator: complete, arguments: {n: 3}}
 alpha: {self_weight: 0.4}
-data: {source: digits, split: {kind: few, options: {rows_per_class: 4}}, holdout: 0.0, test: {}}
+data: {source: digits, split: {kind: few, options: {rows_per_class: 4}}, holdout: 0.0, test_share: 0.2}
 model:
   kind: hvae
   options: {latents: {z0: 2, z1: 4}, label: true, publish_latents: false, networks: {width: 16}, steps: 3, batch: 20}
@@ -305,7 +305,7 @@ def test_what_cannot_be_watched_is_refused_before_anything_is_written(settings: 
 
 def test_few_measured_rows_leave_distances_out_and_no_label_no_accuracy(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    settings = ["runner=rounds", "moves=1", "measure=20", "regret_steps=0", "looks=2", "data.test={}"]
+    settings = ["runner=rounds", "moves=1", "measure=20", "regret_steps=0", "looks=2", "data.test_share=0.1"]
     arguments = [f"--set={s}" for s in settings]
     result = CliRunner().invoke(app, ["run", "digits-hvae", *arguments, "--out", str(out), "--json"])
     assert result.exit_code == 0, result.output

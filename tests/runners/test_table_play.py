@@ -163,7 +163,7 @@ def test_on_a_schedule_of_which_nothing_is_known_floors_are_null() -> None:
 
 
 def test_tables_of_a_data_set_tell_classes_and_have_a_mixture() -> None:
-    options = ["data.split={kind: dirichlet, options: {concentration: 0.5}}", "data.test={seed: 1}", "data.missing={}"]
+    options = ["data.split={kind: dirichlet, options: {concentration: 0.5}}", "data.test_share=0.2", "data.missing={}"]
     plan = load_experiment("tables", [*options, "model.players={}", "moves=5"])
     game = build_game(plan)
     assert game.space(0).names == ("table", "a", "b", "c", "d", "e")

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def load_photographs() -> list[NDArray[np.uint8]]:
             pixels = np.asarray(getattr(skimage.data, name)())
         except (AttributeError, OSError, ValueError, ImportError) as error:
             raise DatasetNotFound(
-                f"scikit-image {skimage.__version__} has no photograph {name!r} ({type(error).__name__}: {error}); "
+                f"scikit-image {version('scikit-image')} has no photograph {name!r} ({type(error).__name__}: {error}); "
                 "install scikit-image 0.24 or newer: pip install -U 'nashgossip[photographs]'"
             ) from error
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or min(pixels.shape[:2]) < SIDE or pixels.shape[2] < 3:

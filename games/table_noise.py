@@ -58,8 +58,8 @@ def forecast_tables(game: Game | TableGame, rounds: int) -> TableForecast:
     played = game if isinstance(game, TableGame) else TableGame.of(game)
     _require_small(played)
     known, taken = list(played.knows), [0] * len(played.players)
-    for i, own in enumerate(played.openings):
-        if not known[i] and own:
+    for i, opening in enumerate(played.openings):
+        if not known[i] and opening:
             known[i], taken[i] = True, 1
     sizes = [c.count for c in played.cells]
     covariance = np.zeros((sum(sizes), sum(sizes)))

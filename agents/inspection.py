@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..games import Batch
 from .protocols import GenerativeModel, HasLogDensity, Source
@@ -79,8 +80,14 @@ def estimate_regret(
     for _ in range(steps):
         better.learn(taught, rng)
     gain = variance = 0.0
-    for source, rows in zip(taught, compared, strict=True):
-        difference = cast("HasLogDensity", better).log_density(rows) - model.log_density(rows)
-        gain += source.weight * float(difference.mean())
-        variance += source.weight**2 * float(difference.var(ddof=1)) / len(difference)
+    held: list[NDArray[np.float64]] = []  # parts of one player compared on the same rows are not independent
+    for source, rows, whole in zip(taught, compared, sources, strict=True):
+        difference = source.weight * (cast("HasLogDensity", better).log_density(rows) - model.log_density(rows))
+        gain += float(difference.mean())
+        if source is whole:
+            held.append(difference)
+        else:
+            variance += float(difference.var(ddof=1)) / len(difference)
+    if held:
+        variance += float(np.sum(held, axis=0).var(ddof=1)) / len(held[0])
     return RegretEstimate(gain, float(np.sqrt(variance))) if np.isfinite(gain) else None

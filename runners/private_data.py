@@ -2,6 +2,7 @@
 
 __all__ = ["DATA", "Part", "family_and_shards", "load_data", "load_tests", "parts_of", "split_data"]
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -79,7 +80,7 @@ def load_data(experiment: Experiment, **options: Any) -> Dataset:
     else:
         require_unused(f"data.source {section.source}", section, ("file", "label"))
         dataset = load_dataset(section.source, **{**section.options, **options})
-    return dataset if section.noise == 0 else _noisy(dataset, section.noise, experiment.seed)
+    return dataset if section.noise == 0 else _noisy(dataset, section.noise, experiment.seed, options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,9 +198,13 @@ def _set_aside(experiment: Experiment, dataset: Dataset) -> tuple[Dataset, Datas
     return replace(dataset, batch=dataset.batch.select(kept)), replace(dataset, batch=dataset.batch.select(tests))
 
 
-def _noisy(dataset: Dataset, sigma: float, seed: int) -> Dataset:
-    """Real values with independent normal noise, and without bounds, so that they have a density."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_NOISE,)))
+def _noisy(dataset: Dataset, sigma: float, seed: int, options: dict[str, Any]) -> Dataset:
+    """Real values with independent normal noise, and without bounds, so that they have a density.
+
+    Rows loaded with other `options`, for tests or single players, get other noise.
+    """
+    loading = hashlib.sha256(repr(sorted(options.items())).encode()).digest()[:4] if options else b""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_NOISE, *loading)))
     space = Space(tuple(replace(v, low=None, high=None) if v.kind == "real" else v for v in dataset.batch.space))
     arrays = {
         v.name: rows + sigma * rng.standard_normal(rows.shape) if v.kind == "real" else rows

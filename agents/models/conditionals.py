@@ -268,6 +268,11 @@ def _arranged(variables: Space, latents: Mapping[str, int], publish: bool) -> Sp
     if taken:
         raise SpaceError(f"latents {', '.join(taken)} are variables already; give them other names")
     images = [v for v in variables if is_image(v)]
+    if latents and not images:
+        raise SpaceError(
+            f"latents {', '.join(latents)} came without an image, but they learn from images drawn after them; "
+            "leave them out"
+        )
     sides = {v.name: _planes_first(v).shape[-2:] for v in images}
     if len(set(sides.values())) > 1:
         raise SpaceError(f"images have sides {sides}, expected the same for all of them; resize them, or flatten one")

@@ -137,3 +137,12 @@ def test_a_player_estimates_on_what_it_hears_from_a_stream_of_its_own() -> None:
     asked.move(), silent.move()
     assert asked.measure(20) == silent.measure(20)
     assert player(None).estimate_regret(1) is None
+
+
+def test_parts_compared_on_the_same_rows_are_no_independent_evidence() -> None:
+    """A source cut into two equal parts tells nothing more: neither gain nor error change."""
+    model, own, held = taught(1.0), rows(0.0, 200, 1), rows(0.0, 100, 2)
+    one = estimate(model, [Source(own, 1.0, own=True)], held)
+    two = estimate(model, [Source(own, 0.5, own=True), Source(own, 0.5, own=True)], held)
+    assert two.gain == pytest.approx(one.gain)
+    assert two.error == pytest.approx(one.error)

@@ -1,6 +1,6 @@
 """A user's own arrays in a `.npz` file, as a data set."""
 
-__all__ = ["load_npz", "read_archive"]
+__all__ = ["NPZ_DAMAGE", "load_npz", "read_archive"]
 
 import zipfile
 import zlib
@@ -15,7 +15,7 @@ from .dataset_errors import DatasetCorrupt, DatasetNotFound
 from .datasets import Dataset
 from .space import BatchError, Space, Variable
 
-_DAMAGE = (
+NPZ_DAMAGE = (
     OSError,
     TypeError,
     ValueError,
@@ -28,6 +28,7 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+"""What reading a damaged .npz file raises."""
 
 
 def load_npz(path: str | Path, label: str | None = None) -> Dataset:
@@ -75,7 +76,7 @@ def read_archive(path: Path) -> dict[str, NDArray[Any]]:
     with stream:
         try:
             arrays = _read_arrays(stream)
-        except _DAMAGE as error:
+        except NPZ_DAMAGE as error:
             raise DatasetCorrupt(
                 f"{path} is no archive of plain arrays as numpy.savez writes it, or is damaged"
                 f" ({type(error).__name__}: {error})"

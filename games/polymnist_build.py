@@ -7,7 +7,6 @@ import io
 import os
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dataset_errors import DatasetNotFound
+from .npz import NPZ_DAMAGE
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "immunohistochemistry", "rocket")
 """Functions of `skimage.data` whose files come with scikit-image; the position is the style."""
@@ -29,7 +29,6 @@ STROKE = 128
 _VERSION = "1"
 """Part of the name in the cache: change it when what is built changes."""
 _NAMES = ("c", "d", "s", "x")
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def build_polymnist(
@@ -135,7 +134,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
     try:
         with np.load(path, allow_pickle=False) as archive:  # the archive checks each array's own checksum
             return {name: archive[name] for name in _NAMES}
-    except _DAMAGE as error:
+    except NPZ_DAMAGE as error:
         warnings.warn(f"what was built into {path} is damaged ({error}) and is built anew", stacklevel=4)
         return None
 

@@ -34,6 +34,9 @@ def require_data():
                     pytest.skip(reason)
         if source in ("mnist", "fashion-mnist") and (reason := missing_data(source)) is not None:
             pytest.skip(f"set NASHGOSSIP_DATA to a folder with the files of {source}: {reason}")
+        if source == "polymnist-built":
+            pytest.importorskip("skimage", reason="needs the extra 'photographs'")
+            require("mnist")
         if source == "words":
             pytest.importorskip("wordfreq", reason="needs the extra 'languages'")
 

@@ -112,7 +112,7 @@ class Conditionals:
         if learns == "classifier" and self._label is None:
             raise SpaceError("a model that learns its classifier alone needs a scalar categorical variable")
         self._has_latents = bool(latents)
-        self._learns, self._batch, self._steps, self._rate, self._decay = learns, batch, steps, rate, decay
+        self._learns, self._batch, self._steps = learns, batch, steps
         self._sweeps, self._class_sweeps, self._hide, self._chunk = sweeps, class_sweeps, hide, chunk
         self._pixel_noise, self._threads = pixel_noise, threads
         use_threads(threads)
@@ -121,7 +121,7 @@ class Conditionals:
             inner = [_planes_first(v) for v in self._space]
             self._net = Gibbs(inner, list(latents or {}), architecture or FastConditionals())
         self._net.to(self._device)
-        self._trainer = Trainer(self._net, rate)
+        self._trainer = Trainer(self._net, rate, decay)
 
     @property
     def space(self) -> Space:
@@ -146,14 +146,8 @@ class Conditionals:
         use_threads(self._threads)
         stream = torch_stream(rng, self._device)
         picks = list(minibatches(sources, self._batch, self._steps, rng))
-        done = self._trainer.steps
 
-        def losses(k: int) -> Iterator[Tensor]:
-            if self._decay is not None:
-                self._trainer.set_rate(self._rate / (1 + (done + k) / self._decay))
-            return self._losses(self._groups(sources, picks[k]), stream)
-
-        self._trainer.take(losses, self._steps)
+        self._trainer.take(lambda k: self._losses(self._groups(sources, picks[k]), stream), self._steps)
 
     def generate(self, n: int, rng: np.random.Generator) -> Batch:
         """n rows: a start from nothing, then `sweeps` Gibbs sweeps over all variables."""

@@ -101,7 +101,7 @@ class HVAE:
         hidden = [Variable(name, "binary", (bits,), publish=publish_latents) for name, bits in latents.items()]
         self._space = Space(tuple(([label] if label is not None else []) + hidden + [image]))
         self._image, self._label = image.name, None if label is None else label.name
-        self._batch, self._steps, self._rate, self._decay = batch, steps, rate, decay
+        self._batch, self._steps = batch, steps
         self._corruption, self._importance, self._learns, self._chunk = corruption, importance, learns, chunk
         if sweeps < 0:
             raise ValueError(f"sweeps is {sweeps}, expected at least 0")
@@ -113,7 +113,7 @@ class HVAE:
                 image, dict(latents), label, architecture or Fast(), learned_shares=class_prior == "learned"
             )
         self._net.to(self._device)
-        self._trainer = Trainer(self._net, rate)
+        self._trainer = Trainer(self._net, rate, decay)
 
     @property
     def space(self) -> Space:
@@ -138,11 +138,8 @@ class HVAE:
         use_threads(self._threads)
         stream = torch_stream(rng, self._device)
         picks = list(minibatches(sources, self._batch, self._steps, rng))
-        done = self._trainer.steps
 
         def losses(k: int) -> Iterator[Tensor]:
-            if self._decay is not None:
-                self._trainer.set_rate(self._rate / (1 + (done + k) / self._decay))
             own = sum(len(pick) for source, pick in zip(sources, picks[k], strict=True) if source.own)
             return self._losses(self._groups(sources, picks[k], stream), own, stream)
 

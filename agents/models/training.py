@@ -138,20 +138,17 @@ class Trainer:
     Arguments:
         module: what is trained.
         rate: Adam's step size.
+        decay: steps after which it has halved (it falls like 1/t); None for a constant one.
 
     Source: Kingma & Ba, *Adam: A Method for Stochastic Optimization*, 2015.
     """
 
-    def __init__(self, module: nn.Module, rate: float) -> None:
+    def __init__(self, module: nn.Module, rate: float, decay: float | None = None) -> None:
         self.module = module
+        self._rate, self._decay = rate, decay
         self.steps = 0
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(self._parameters, lr=rate, foreach=True)
-
-    def set_rate(self, rate: float) -> None:
-        """Changes the step size."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
 
     def take(self, losses: Callable[[int], Tensor | Iterator[Tensor]], steps: int) -> float:
         """Takes gradient steps on `losses(k)`, k = 0 … steps − 1.
@@ -169,6 +166,7 @@ class Trainer:
         total = torch.zeros((), device=self._parameters[0].device)
         try:
             for k in range(steps):
+                self._set_rate(self.steps + k)
                 self._optimizer.zero_grad()
                 found = losses(k)
                 for loss in [found] if isinstance(found, Tensor) else found:
@@ -228,6 +226,11 @@ class Trainer:
                     key: torch.as_tensor(np.array(value)).to("cpu" if key == "step" else parameter.device)
                     for key, value in moments.items()
                 }
+
+    def _set_rate(self, step: int) -> None:
+        if self._decay is not None:
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._rate / (1 + step / self._decay)
 
     def _lost(self, what: str, steps: int) -> LossError:
         return LossError(

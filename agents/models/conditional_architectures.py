@@ -51,16 +51,7 @@ class FastConditionals:
 
     def conditional(self, target: Variable, others: Sequence[Variable]) -> nn.Module:
         """See `ConditionalArchitecture`."""
-        return _conditional(
-            target,
-            others,
-            self.width,
-            self.hidden,
-            self.bits_code,
-            self.code,
-            self.prior,
-            1,
-        )
+        return _conditional(target, others, self, depth=1)
 
 
 @dataclass(frozen=True)
@@ -83,16 +74,7 @@ class PaperConditionals:
 
     def conditional(self, target: Variable, others: Sequence[Variable]) -> nn.Module:
         """See `ConditionalArchitecture`."""
-        return _conditional(
-            target,
-            others,
-            self.width,
-            self.hidden,
-            self.bits_code,
-            self.code,
-            self.prior,
-            2,
-        )
+        return _conditional(target, others, self, depth=2)
 
 
 CONDITIONAL_ARCHITECTURES: dict[str, Callable[..., ConditionalArchitecture]] = {
@@ -106,25 +88,18 @@ _FOLD = 4
 
 
 def _conditional(
-    target: Variable,
-    others: Sequence[Variable],
-    size: int,
-    hidden: int,
-    bits_code: int,
-    code: int,
-    learned_prior: bool,
-    depth: int,
+    target: Variable, others: Sequence[Variable], sizes: FastConditionals | PaperConditionals, *, depth: int
 ) -> nn.Module:
-    inputs = Inputs(others)
+    inputs, size, hidden = Inputs(others), sizes.width, sizes.hidden
     shape = next((v.shape[-2:] for v in others if is_image(v)), (0, 0))
     if not is_image(target):
         out = FlatConditional.parameters_of(target)
         return FlatConditional(target, others, _Teller(inputs, shape, size, hidden, out, depth))
-    h = bits_code if target.kind == "binary" else code
+    h = sizes.bits_code if target.kind == "binary" else sizes.code
     sides, planes = target.shape[-2:], channels(target)
     decoder = _Decoder(inputs.size + h, inputs.planes, sides, size, hidden, planes, depth)
     encoder = _Encoder(inputs.size, planes + inputs.planes, sides, size, hidden, 2 * h) if h else None
-    prior = _Teller(inputs, shape, size, hidden, 2 * h, depth) if h and learned_prior else None
+    prior = _Teller(inputs, shape, size, hidden, 2 * h, depth) if h and sizes.prior else None
     return ImageConditional(target, others, decoder, encoder, h, prior)
 
 

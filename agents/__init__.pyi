@@ -6,6 +6,10 @@ from .conformance import check_model as check_model
 from .empirical import EmpiricalModel as EmpiricalModel
 from .estimator import EstimatorModel as EstimatorModel
 from .exponential import ExponentialFamilyModel as ExponentialFamilyModel
+from .hosting import Failure as Failure
+from .hosting import HostPlan as HostPlan
+from .hosting import PlayerReport as PlayerReport
+from .hosting import Report as Report
 from .identifier import IdentifierError as IdentifierError
 from .identifier import LanguageIdentifier as LanguageIdentifier
 from .identifier import LanguageShares as LanguageShares

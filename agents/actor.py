@@ -1,228 +1,499 @@
-"""A player as a Ray actor: it moves at its own pace while messages arrive, and talks to its neighbours itself."""
+"""Players as a Ray actor: they move at their own pace while messages arrive, and talk to their neighbours themselves."""
 
-__all__ = ["PlayerActor", "Report"]
+__all__ = ["PlayerActor"]
 
 import asyncio
-from collections import Counter
-from collections.abc import Hashable, Mapping
+import os
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeVar, final
 
-import numpy as np
 from numpy.typing import NDArray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayError, RayTaskError
 
 from ..games import Batch
+from .clocks import Clocks
+from .ensemble import Ensemble
+from .hosting import Failure, HostPlan, PlayerReport, Report
 from .inspection import RegretEstimate
-from .message import Message
-from .player import Move
+from .outbox import Outbox
+from .parcels import Bundle, Parcel, bundle, opened
+from .player import ModelError, Player
 from .protocols import State
 from .scores import Scores
-from .seat import Seat
+from .turns import Turns
 
-Wire = tuple[Hashable, int, dict[str, NDArray[Any]]]
+_SLICE_S = 0.01
+_LEAST_SPACING = 20.0
+"""Checkpoints take at most one part in so many of the time."""
+_NUMBERS = 1 << 32
+"""Sequence numbers that an incarnation has for itself; no player publishes as often."""
 
-
-@dataclass(frozen=True, eq=False)
-class Report:
-    """What the laboratory reads of a player at one moment.
-
-    Arguments:
-        moves: moves made.
-        mean: mean parameters, `[size]`, or None.
-        sent: messages delivered to neighbours.
-        bytes: bytes of their values.
-        superseded: messages replaced by newer ones before they could be sent.
-        unreachable: messages that could not be delivered, because the neighbour's actor is dead.
-        letters: counts of the mailbox.
-        rejected: refused messages by reason.
-        staleness: mean age of the letters held, in moves.
-    """
-
-    moves: int
-    mean: NDArray[np.float64] | None
-    sent: int
-    bytes: int
-    superseded: int
-    unreachable: int
-    letters: Mapping[str, int]
-    rejected: Mapping[str, int]
-    staleness: float
+T = TypeVar("T")
 
 
 @final
 class PlayerActor:
-    """Runs one `Player` in a process of its own; made with `ray.remote(PlayerActor)`.
+    """Runs the players of one process, one or many; made with `ray.remote(PlayerActor)`.
 
     Learning runs in a thread beside the event loop, so that messages arrive meanwhile. Sending is fire-and-forget: at
-    most one message is on its way to a neighbour, and a newer one replaces an older one that waits.
+    most one batch is on its way to another process, and newer messages replace older ones that wait.
+
+    An actor that finds a checkpoint in its store goes on from there, by itself in asynchronous play: nobody need tell
+    it that it died. It begins a new incarnation, whose publications are numbered above all those before.
 
     Arguments:
-        seat: what the player is built from.
+        plan: what it is made from.
     """
 
-    def __init__(self, seat: Seat) -> None:
-        self._name = seat.name
-        self._player = seat.build()
-        self._peers: dict[Hashable, Any] = {}
+    def __init__(self, plan: HostPlan) -> None:
+        self._plan = plan
+        self._ensemble = Ensemble(plan.wirings, plan.absent, plan.positions, plan.wiring)
         self._worker = ThreadPoolExecutor(max_workers=1)
-        self._waiting: dict[Hashable, Message] = {}
-        self._sending: dict[Hashable, asyncio.Task[None]] = {}
-        self._counts: Counter[str] = Counter()
+        self._peers: dict[int, Any] = {}
+        self._outbox = Outbox(self._send, plan.homes.__getitem__)
+        self._turns = Turns()
+        self._held: list[Parcel] = []
+        self._requests: list[tuple[Hashable, Hashable]] = []
         self._stopping = asyncio.Event()
-        self._failure: Exception | None = None
-        self._round = 0
-        self._last: Move | None = None
-        self._heard: set[Hashable] = set()
-        self._senders = set(seat.neighbours)
-        self._turn = asyncio.Condition()
+        self._loop = asyncio.get_running_loop()
+        self._playing: asyncio.Task[None] | None = None
+        self._failure: Failure | None = None
+        self._aside: dict[Hashable, Failure] = {}
+        self._failed_at: dict[Hashable, int] = {}
+        self._incarnation = self._restarted = self._checkpoint = 0
+        self._clocks = Clocks(plan.rate, self._pause, time.monotonic())
+        self._reported = self._saved = time.monotonic()
+        self._spacing = plan.checkpoint_seconds
+        saved = plan.store.latest() if plan.store is not None else None
+        self._fresh = saved is None
+        if saved is not None:
+            self._checkpoint = saved[0]
+            self._load(saved[1])
+            if not plan.synchronous:
+                self._reincarnate(list(self._ensemble.players.values()))
+                self._play()
+            self._log("restored", checkpoint=saved[0], incarnation=self._incarnation, process=os.getpid())
 
-    async def connect(self, peers: Mapping[Hashable, Any]) -> None:
-        """Learns the actor handles of the players that listen."""
-        self._peers = dict(peers)
+    # --- the start and the end ------------------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Makes the first publication, without sending it."""
-        self._last = await self._in_thread(self._player.open)
+    async def begin(self) -> bool:
+        """Makes the first publications, without sending them, and saves the first checkpoint; whether it is new.
 
-    async def introduce(self) -> None:
-        """Delivers the first publication to all listeners, so that nobody moves before it has heard its neighbours."""
-        if self._last is not None:
-            self._post(self._last)
-        await asyncio.gather(*self._sending.values())
-
-    async def gossip(self, rate: float | None) -> None:
-        """Moves asynchronously until `stop`: at the ticks of a Poisson clock of `rate` per second, or without pause.
+        One that was restored from a checkpoint has done so before, and does nothing.
 
         Raises:
-            ModelError: the model failed.
+            ModelError: a model failed.
         """
-        while not self._stopping.is_set():
-            await self._pause(rate)
-            if not self._stopping.is_set():
-                self._post(await self._in_thread(self._player.move))
-            if self._failure is not None:
-                raise self._failure
-        await asyncio.gather(*self._sending.values())
+        if self._fresh:
+            self._held = await self._in_thread(lambda: self._ensemble.publications(Player.open))
+            await self._in_thread(lambda: self._save(0))
+            self._log("begun", players=len(self._ensemble.players), process=os.getpid())
+        return self._fresh
 
-    async def stop(self) -> None:
-        """Ends `gossip` after the move under way, and once the messages on their way have arrived."""
+    async def introduce(self) -> None:
+        """Delivers the first publications to all listeners, so that nobody moves before it has heard its neighbours."""
+        if self._fresh:
+            held, self._held = self._held, []
+            self._outbox.post(await self._in_thread(lambda: self._ensemble.deliver(held)))
+            await self._outbox.sent()
+
+    async def start(self) -> None:
+        """Begins to move, asynchronously, until `stop`: at the ticks of Poisson clocks, or without pause."""
+        if self._playing is None:
+            self._play()
+
+    async def stop(self, save: bool = False) -> None:
+        """Ends play after the move under way, and once the messages on their way have arrived.
+
+        Arguments:
+            save: whether to save a checkpoint that another run can go on from.
+        """
         self._stopping.set()
-        self._waiting.clear()
+        if self._playing is not None:
+            await self._playing
+        self._outbox.clear()
+        await self._outbox.sent()
+        if save:
+            await self._in_thread(lambda: self._save(self._checkpoint + 1))
+        self._log("stopped", saved=save)
 
-    async def deliver(self, sender: Hashable, sequence: int, content: Mapping[str, Any]) -> str | None:
-        """Takes a message in; the reason if it was refused."""
-        return self._player.receive(Message.received(sender, sequence, content))
+    # --- asynchronous play ----------------------------------------------------------------------------------------
+
+    async def deliver(self, sent: Bundle, *beside: Mapping[str, Any]) -> None:
+        """Takes in what players of another process send, and answers what they ask.
+
+        Arguments:
+            sent: messages and requests.
+            beside: large contents.
+        """
+        for listener, message in opened(sent, beside):
+            self._ensemble.receive(listener, message)
+        if sent[1]:
+            self._outbox.post(await self._in_thread(lambda: self._answers(sent[1])))
+
+    async def rewire(self, wiring: int) -> None:
+        """Goes over to another graph; see `Ensemble.rewire`. Nothing if it is on it already.
+
+        Raises:
+            ModelError: a model failed.
+        """
+        if wiring == self._ensemble.wiring:
+            return
+        before = set(self._ensemble.players)
+        parcels = await self._in_thread(lambda: self._rewire(wiring))
+        for player in self._ensemble.players.keys() - before:
+            self._log("joined", player)
+        for player in before - self._ensemble.players.keys():
+            self._log("left", player)
+        if self._plan.synchronous:
+            self._held += parcels
+        else:
+            self._outbox.post(parcels)
+
+    def _rewire(self, wiring: int) -> list[Parcel]:
+        before = set(self._ensemble.players)
+        publish = self._ensemble.rewire(wiring)
+        for player in before:
+            if player not in self._ensemble.players:
+                self._clocks.stop(player)
+        if self._playing is not None:
+            self._clocks.start([p for p in self._ensemble.players if p not in before], time.monotonic())
+        if self._plan.synchronous:
+            return publish
+        parcels = self._ensemble.deliver(publish)
+        self._save(self._checkpoint + 1)
+        return parcels
+
+    def _play(self) -> None:
+        self._clocks.start([p for p in self._ensemble.players if p not in self._aside], time.monotonic())
+        self._playing = self._loop.create_task(self._gossip())
+
+    async def _gossip(self) -> None:
+        while not self._stopping.is_set() and self._failure is None:
+            wait = self._clocks.wait(time.monotonic())
+            if wait is None or wait > 0:
+                await self._sleep(1.0 if wait is None else min(wait, 1.0))
+            else:
+                await self._in_thread(self._moves)
+            if self._outbox.failure is not None:
+                raise self._outbox.failure
+            if time.monotonic() - self._saved > self._spacing:
+                await self._in_thread(lambda: self._save(self._checkpoint + 1))
+            if self._plan.lease is not None and time.monotonic() - self._reported > self._plan.lease:
+                await self._in_thread(lambda: self._save(self._checkpoint + 1))
+                self._log("unobserved", level="warning", seconds=self._plan.lease)
+                self._plan.leave()
+
+    def _moves(self) -> None:
+        """Moves the players whose turn it is, for a few milliseconds; what they leave for others is sent meanwhile."""
+        until = time.monotonic() + _SLICE_S
+        while (now := time.monotonic()) < until and (player := self._clocks.due(now)) is not None:
+            try:
+                parcels = self._ensemble.move(player)
+            except ModelError as error:
+                self._fail(player, error)
+                if self._failure is not None:
+                    break
+                continue
+            if parcels:
+                self._loop.call_soon_threadsafe(self._outbox.post, parcels)
+
+    def _answers(self, requests: list[tuple[Hashable, Hashable]]) -> list[Parcel]:
+        parcels: list[Parcel] = []
+        for asker, neighbour in requests:
+            try:
+                parcels += self._ensemble.answers([(asker, neighbour)])
+            except ModelError as error:
+                self._fail(neighbour, error)
+        return parcels
+
+    def _pause(self, player: Hashable) -> float:
+        rate = self._plan.rate
+        return 0.0 if rate is None else self._ensemble.players[player].pause(rate)
+
+    # --- play in rounds -------------------------------------------------------------------------------------------
 
     async def play_rounds(self, count: int) -> None:
         """Plays `count` rounds in step with the neighbours, without anyone in the middle.
 
-        In round t every player sends what it published last and moves once it has heard all its neighbours of round
-        t. A neighbour that is a round ahead waits until its message can be taken in.
+        In round t every player sends what it published last, answers those who ask in the order of the graph, and
+        moves once it has heard everything of round t. A neighbour that is ahead waits until it can be let in.
 
         Raises:
-            ModelError: the model failed.
+            ModelError: a model failed.
+            TurnsEnded: play was broken off, see `abort`.
         """
         for _ in range(count):
-            messages = self._last.messages if self._last is not None else {}
-            sends = [self._send_round(listener, messages.get(listener)) for listener in self._peers]
-            sending = asyncio.gather(*sends)
-            async with self._turn:
-                await self._turn.wait_for(lambda: self._heard >= self._senders)
-            self._last = await self._in_thread(self._player.move)
-            async with self._turn:
-                self._heard.clear()
-                self._round += 1
-                self._turn.notify_all()
-            await sending
+            sending: list[asyncio.Future[Any]] = []
+            try:
+                await self._play_round(sending)
+                for sent in sending:
+                    await sent
+            except BaseException:
+                for sent in sending:
+                    sent.cancel()
+                await asyncio.gather(*sending, return_exceptions=True)
+                raise
 
-    async def deliver_round(self, sender: Hashable, number: int, message: Wire | None) -> None:
-        """Takes in what a neighbour sends in a round (None if it has nothing to say), when this player is there too."""
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._round == number)
-            if message is not None:
-                self._player.receive(Message.received(*message))
-            self._heard.add(sender)
-            self._turn.notify_all()
+    async def _play_round(self, sending: "list[asyncio.Future[Any]]") -> None:
+        """Plays one round; what is on its way to others is added to `sending`."""
+        speakers, listeners = self._others("neighbours"), self._others("listeners")
+        sending.append(self._exchange([p for p in self._held if p.message is not None], listeners))
+        await self._turns.heard(speakers)
+        if self._plan.pulls:
+            await self._turns.advance()
+            sending.append(self._exchange([p for p in self._held if p.message is None], speakers))
+            await self._turns.heard(listeners)
+            requests, self._requests = self._requests, []
+            answers = await self._in_thread(lambda: self._ensemble.answers(requests))
+            await self._turns.advance()
+            sending.append(self._exchange(answers, listeners))
+            await self._turns.heard(speakers)
+        self._held = await self._in_thread(self._round)
+        await self._turns.advance()
+
+    async def take_turn(
+        self, source: int, generation: int, turn: int, sent: Bundle, *beside: Mapping[str, Any]
+    ) -> None:
+        """Takes in what the players of another process send in a turn, when this process is there too.
+
+        Raises:
+            TurnsEnded: play was broken off, or this is of before.
+        """
+
+        def accept() -> None:
+            for listener, message in opened(sent, beside):
+                self._ensemble.receive(listener, message)
+            self._requests += sent[1]
+
+        await self._turns.take(source, generation, turn, accept)
+
+    async def abort(self) -> None:
+        """Breaks off play in rounds, because another process died: everybody goes back to a checkpoint."""
+        await self._turns.end()
+
+    async def restore(self, number: int, generation: int) -> None:
+        """Goes back to a checkpoint, in a new generation of turns.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        store = self._plan.store
+        assert store is not None  # nobody is restored who saved nothing
+        tree = await self._in_thread(lambda: store.load(number))
+        self._load(tree)
+        self._requests = []
+        self._checkpoint, self._fresh = number, False
+        await self._turns.begin(generation, tree["turn"])
+
+    def _round(self) -> list[Parcel]:
+        """Moves all players; what they publish, delivered to nobody yet."""
+
+        def move(player: Player) -> list[Parcel]:
+            try:
+                return self._ensemble.publication(player.name, Player.move)
+            except ModelError as error:
+                self._fail(player.name, error)
+                if self._failure is not None:
+                    raise
+                return []
+
+        players = [p for name, p in self._ensemble.players.items() if name not in self._aside]
+        return [parcel for player in players for parcel in move(player)]
+
+    def _exchange(self, parcels: list[Parcel], homes: set[int]) -> "asyncio.Future[Any]":
+        """Delivers what stays here, and sends each of the other processes its part, which may be nothing."""
+        parts: dict[int, list[Parcel]] = {home: [] for home in homes}
+        for parcel in parcels:
+            if parcel.listener in self._ensemble.players:
+                if parcel.message is None:
+                    self._requests.append((parcel.sender, parcel.listener))
+                else:
+                    self._ensemble.deliver([parcel])
+            elif (home := self._plan.homes[parcel.listener]) in parts:
+                parts[home].append(parcel)
+        turn = self._turns.generation, self._turns.turn
+        return asyncio.gather(*(self._send_turn(home, *turn, part) for home, part in parts.items()))
+
+    async def _send_turn(self, home: int, generation: int, turn: int, parcels: list[Parcel]) -> None:
+        sent, beside = bundle(parcels)
+        peer = await self._peer(home)
+        await peer.take_turn.remote(self._plan.index, generation, turn, sent, *map(self._content, beside))
+        for parcel in parcels:
+            self._ensemble.count(parcel)
+
+    def _others(self, side: str) -> set[int]:
+        """The other processes in which those live whom players here listen to (`neighbours`), or tell (`listeners`)."""
+        seats = self._plan.wirings[self._ensemble.wiring]
+        homes = {self._plan.homes[p] for seat in seats for p in getattr(seat, side)}
+        return homes - {self._plan.index}
+
+    # --- what the laboratory asks ---------------------------------------------------------------------------------
 
     async def report(self) -> Report:
         """What the laboratory's instruments read."""
-        player = self._player
+        self._reported = time.monotonic()
+        if self._playing is not None and self._playing.done() and not self._stopping.is_set():
+            self._playing.result()
+        ensemble = self._ensemble
         return Report(
-            moves=player.moves,
-            mean=player.mean_parameters,
-            sent=self._counts["sent"],
-            bytes=self._counts["bytes"],
-            superseded=self._counts["superseded"],
-            unreachable=self._counts["unreachable"],
-            letters=dict(player.mailbox.counts),
-            rejected=dict(player.rejected),
-            staleness=player.mailbox.staleness(player.moves),
+            incarnation=self._incarnation,
+            wiring=ensemble.wiring,
+            players=[
+                PlayerReport(
+                    name,
+                    player.moves,
+                    player.mean_parameters,
+                    ensemble.sent[name],
+                    ensemble.bytes[name],
+                    dict(player.mailbox.counts),
+                    dict(player.rejected),
+                    player.mailbox.staleness(player.moves),
+                )
+                for name, player in ensemble.players.items()
+            ],
+            superseded=self._outbox.superseded,
+            unreachable=self._outbox.unreachable,
+            failure=self._failure,
+            aside=dict(self._aside),
+            restarted=self._restarted,
         )
 
-    async def measure(self, n: int) -> dict[str, NDArray[Any]] | None:
-        """n rows that the model generates for measurement; None while it knows nothing."""
-        batch = await self._in_thread(lambda: self._player.measure(n))
-        return None if batch is None else dict(batch.arrays)
+    async def measure(self, n: int) -> dict[Hashable, dict[str, NDArray[Any]] | None]:
+        """Of each player n rows that its model generates for measurement; None while it knows nothing."""
 
-    async def held_out(self) -> float | None:
+        def rows(player: Player) -> dict[str, NDArray[Any]] | None:
+            batch = player.measure(n)
+            return None if batch is None else dict(batch.arrays)
+
+        return await self._of_each(rows)
+
+    async def held_out(self) -> dict[Hashable, float | None]:
         """See `Player.held_out`."""
-        value: float | None = await self._in_thread(self._player.held_out)
-        return value
+        return await self._of_each(Player.held_out)
 
-    async def estimate_regret(self, steps: int) -> RegretEstimate | None:
+    async def estimate_regret(self, steps: int) -> dict[Hashable, RegretEstimate | None]:
         """See `Player.estimate_regret`."""
-        found: RegretEstimate | None = await self._in_thread(lambda: self._player.estimate_regret(steps))
-        return found
+        return await self._of_each(lambda player: player.estimate_regret(steps))
 
-    async def score(self, test: Batch, label: str) -> Scores | None:
-        """See `Player.score`."""
-        found: Scores | None = await self._in_thread(lambda: self._player.score(test, label))
-        return found
+    async def score(self, label: str, tests: Mapping[Hashable, int], *rows: Batch) -> dict[Hashable, Scores | None]:
+        """See `Player.score`; `tests` says of each player which of `rows` are its own."""
+        return await self._of_each(lambda p: p.score(rows[tests[p.name]], label), tests)
 
-    async def state(self) -> State:
+    async def state(self) -> dict[Hashable, State]:
         """See `Player.state`."""
-        state: State = await self._in_thread(self._player.state)
-        return state
+        return await self._of_each(Player.state)
 
-    async def _in_thread(self, call: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+    async def save(self, number: int | None = None) -> int:
+        """Saves a checkpoint between two rounds or moves; its number."""
+        await self._in_thread(lambda: self._save(self._checkpoint + 1 if number is None else number))
+        return self._checkpoint
 
-    async def _pause(self, rate: float | None) -> None:
-        if rate is None:
-            await asyncio.sleep(0)
-            return
+    # --- helpers --------------------------------------------------------------------------------------------------
+
+    async def _of_each(self, call: Callable[[Player], T], names: Mapping[Hashable, Any] | None = None) -> dict[Hashable, T]:
+        players = self._ensemble.players
+        asked = {name: players[name] for name in (players if names is None else names) if name in players}
+        return await self._in_thread(lambda: {name: call(player) for name, player in asked.items()})
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._worker, call)
+
+    async def _sleep(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._stopping.wait(), self._player.pause(rate))
+            await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
 
-    def _post(self, move: Move) -> None:
-        for listener, message in move.messages.items():
-            if listener in self._sending and not self._sending[listener].done():
-                self._counts["superseded"] += listener in self._waiting
-                self._waiting[listener] = message
-            else:
-                self._sending[listener] = asyncio.create_task(self._send(listener, message))
+    async def _peer(self, home: int) -> Any:
+        if home not in self._peers:
+            self._peers[home] = await asyncio.to_thread(self._plan.find, home)
+        return self._peers[home]
 
-    async def _send(self, listener: Hashable, message: Message | None) -> None:
-        while message is not None:
-            try:
-                await self._peers[listener].deliver.remote(*message.wire())
-                self._count(message)
-            except RayActorError:
-                self._counts["unreachable"] += 1
-            except Exception as error:
-                self._failure = error
-                return
-            message = self._waiting.pop(listener, None)
+    async def _send(self, home: int, parcels: list[Parcel]) -> bool:
+        """Sends a batch; False if the other process is away, dead or not there yet."""
+        sent, beside = bundle(parcels)
+        try:
+            peer = await self._peer(home)
+            await peer.deliver.remote(sent, *map(self._content, beside))
+        except RayTaskError:
+            raise
+        except (RayError, LookupError):
+            self._peers.pop(home, None)
+            return False
+        for parcel in parcels:
+            self._ensemble.count(parcel)
+        return True
 
-    async def _send_round(self, listener: Hashable, message: Message | None) -> None:
-        await self._peers[listener].deliver_round.remote(self._name, self._round, message.wire() if message else None)
-        if message is not None:
-            self._count(message)
+    def _content(self, parcel: Parcel) -> Any:
+        """The content of a large message, kept once for all who hear it."""
+        assert parcel.message is not None  # requests have none
+        if "content" not in parcel.shared:
+            parcel.shared["content"] = self._plan.put(parcel.message.wire()[2])
+        return parcel.shared["content"]
 
-    def _count(self, message: Message) -> None:
-        self._counts["sent"] += 1
-        self._counts["bytes"] += message.nbytes
+    def _fail(self, player: Hashable, error: ModelError) -> None:
+        """A model failed: what happens now is what the policy says."""
+        failure, policy = Failure.of(error), self._plan.policy
+        self._log("failed", player, level="error", move=error.move, cause=error.cause, trace=failure.trace, policy=policy)
+        again = error.move <= self._failed_at.get(player, -1)
+        if policy == "skip":
+            self._aside[player] = failure
+            self._clocks.stop(player)
+        elif policy == "restart" and not (self._plan.synchronous or again or self._restarted >= self._plan.restarts):
+            self._failed_at[player] = error.move
+            self._restart(player)
+        else:
+            self._failure = failure
+
+    def _restart(self, player: Hashable) -> None:
+        assert self._plan.store is not None  # the plan requires it of this policy
+        saved = self._plan.store.latest()
+        assert saved is not None  # the first checkpoint is older than the first move
+        self._ensemble.restart(player, saved[1]["ensemble"])
+        self._restarted += 1
+        self._reincarnate([self._ensemble.players[player]])
+        self._log("restarted", player, checkpoint=saved[0], incarnation=self._incarnation)
+
+    def _reincarnate(self, players: Sequence[Player]) -> None:
+        """Numbers what these players publish above all that they have published, and notes so before they do."""
+        self._incarnation += 1
+        for player in players:
+            player.number_from(self._incarnation * _NUMBERS)
+        self._save(self._checkpoint + 1)
+
+    def _save(self, number: int) -> None:
+        store = self._plan.store
+        self._saved = time.monotonic()
+        if store is None:
+            return
+        order = self._plan.positions
+        tree = {
+            "incarnation": self._incarnation,
+            "restarted": self._restarted,
+            "turn": self._turns.turn,
+            "ensemble": self._ensemble.state(),
+            "held": self._ensemble.packed(self._held),
+            "aside": [[order[p], f.player, f.move, f.cause, f.trace] for p, f in self._aside.items()],
+            "failed_at": [[order[p], move] for p, move in self._failed_at.items()],
+        }
+        store.save(tree, number)
+        self._checkpoint = number
+        took = time.monotonic() - self._saved
+        self._saved += took
+        self._spacing = max(self._plan.checkpoint_seconds, _LEAST_SPACING * took)
+
+    def _load(self, tree: Mapping[str, Any]) -> None:
+        names = {position: player for player, position in self._plan.positions.items()}
+        self._ensemble.load(tree["ensemble"])
+        self._held = self._ensemble.unpacked(tree["held"])
+        self._incarnation, self._restarted = tree["incarnation"], tree["restarted"]
+        self._aside = {names[p]: Failure(*rest) for p, *rest in tree["aside"]}
+        self._failed_at = {names[p]: move for p, move in tree["failed_at"]}
+
+    def _log(self, event: str, player: Hashable = None, *, level: str = "info", **fields: Any) -> None:
+        if self._plan.log is not None:
+            name = None if player is None else str(player)
+            self._plan.log.write(event, level=level, player=name, actor=self._plan.index, **fields)

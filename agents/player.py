@@ -266,6 +266,13 @@ class Player:
         """Waiting time to the next tick of a Poisson clock of the given rate, from the player's own stream."""
         return float(self._streams["pace"].exponential(1.0 / rate))
 
+    def number_from(self, sequence: int) -> None:
+        """Numbers the publications to come from `sequence` on, or from where they are if that is higher.
+
+        A player that is taken back to an earlier state has sent messages since that its neighbours would hold for newer.
+        """
+        self._sequence = max(self._sequence, sequence)
+
     def state(self) -> State:
         """Everything that the next move depends on."""
         return {

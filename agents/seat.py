@@ -76,14 +76,21 @@ def seats(game: Game, seed: int) -> list[Seat]:
     graph = game.graph
     position = {player: index for index, player in enumerate(graph)}
     made = []
+    known: dict[Space, Space] = {}
+
+    def travels(sender: Hashable, listener: Hashable) -> Space:
+        """The variables on an edge, one object for all edges that have the same, so that one message serves them all."""
+        space = game.edge_space(sender, listener)
+        return known.setdefault(space, space)
+
     for index, (player, weight) in enumerate(zip(graph, topology.self_weights(graph), strict=True)):
         neighbours = {
-            sender: Neighbour(float(graph.edges[sender, player]["alpha"]), game.edge_space(sender, player))
+            sender: Neighbour(float(graph.edges[sender, player]["alpha"]), travels(sender, player))
             for sender in sorted(graph.pred[player], key=position.__getitem__)
             if sender != player and graph.edges[sender, player]["alpha"] > 0
         }
         listeners = {
-            listener: game.edge_space(player, listener)
+            listener: travels(player, listener)
             for listener in sorted(graph.succ[player], key=position.__getitem__)
             if listener != player and graph.edges[player, listener]["alpha"] > 0
         }

@@ -1,19 +1,24 @@
-"""The actor around a player, driven in one event loop: real actors, and a transport that stands in for Ray's."""
+"""The actor around players, driven in one event loop: real actors, and a transport that stands in for Ray's."""
 
 import asyncio
 import pickle
 import threading
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
 
 import networkx as nx
 import numpy as np
 import pytest
-from ray.exceptions import ActorDiedError, RayActorError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 
 from nashgossip import topology
-from nashgossip.agents import ModelError, Move, Player, PlayerActor, Seat, Source, State, seats
-from nashgossip.games import Batch, Game, Gaussian, PlayerSpec, StepSize
+from nashgossip.agents import HostPlan, ModelError, Move, Player, PlayerActor, Report, Seat, Source, State, seats
+from nashgossip.agents.turns import TurnsEnded
+from nashgossip.games import Batch, Game, Gaussian, Gossip, PlayerSpec, StepSize
+from nashgossip.runners import play
+from nashgossip.runners.checkpoint_store import CheckpointStore
 
 FAMILY = Gaussian((2,))
 BOUND_S = 30.0
@@ -23,9 +28,9 @@ BOUND_S = 30.0
 
 
 class Handle:
-    """What a sender has of a peer: `handle.method.remote(…)` begins at once, in copies, as between processes.
+    """What a sender has of another process: `handle.method.remote(…)` begins at once, in copies, as between processes.
 
-    `detour` is awaited before the peer is called: it decides how slow the way is.
+    `detour` is awaited before the other is called: it decides how slow the way is. `arrived` holds the sequence numbers.
     """
 
     def __init__(self, actor: PlayerActor, detour: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
@@ -43,7 +48,8 @@ class Handle:
         if self._detour is not None:
             await self._detour()
         answer = await getattr(self._actor, name)(*copies)
-        self.arrived.append(copies[1])
+        sent = copies[0] if name == "deliver" else copies[3]
+        self.arrived += [number for _, number, listeners, _ in sent[0] for _ in listeners]
         self.under_way -= 1
         return answer
 
@@ -56,21 +62,84 @@ class Method:
         return asyncio.create_task(self._call(*arguments))
 
 
-async def connected(
-    made: list[Seat], handles: Callable[[Hashable, Hashable, PlayerActor], Handle] | None = None
-) -> tuple[dict[Hashable, PlayerActor], dict[tuple[Hashable, Hashable], Handle]]:
-    """An opened actor for every seat, and the handles by (sender, listener)."""
-    actors = {seat.name: PlayerActor(seat) for seat in made}
-    peers = {
-        (seat.name, listener): handles(seat.name, listener, actors[listener]) if handles else Handle(actors[listener])
-        for seat in made
-        for listener in seat.listeners
-    }
-    for seat in made:
-        await actors[seat.name].connect({listener: peers[seat.name, listener] for listener in seat.listeners})
-    for actor in actors.values():
-        await actor.open()
-    return actors, peers
+Maker = Callable[[Hashable, Hashable, PlayerActor], Any]
+
+
+class Crew:
+    """Actors for seats, `size` players each, which find each other's handles; `handles` by (sender, listener) actor."""
+
+    def __init__(
+        self, made: list[Seat], make: Maker | None = None, *, size: int = 1, stores: Any = None, **settings: Any
+    ) -> None:
+        self._made, self._make, self._stores = made, make, stores
+        self._settings = {"leave": lambda: None} | settings
+        homes = {seat.name: k // size for k, seat in enumerate(made)}
+        self.names = {k: [name for name, home in homes.items() if home == k] for k in set(homes.values())}
+        self.handles: dict[tuple[int, int], Any] = {}
+        self.homes = homes
+        self.actors = [self._actor(k) for k in self.names]
+        for k in self.names:
+            self._meet(k)
+
+    def renew(self, k: int) -> None:
+        """Makes an actor anew, as Ray does when its process has died."""
+        self.actors[k] = self._actor(k)
+        self._meet(k)
+
+    def _actor(self, k: int) -> PlayerActor:
+        return PlayerActor(
+            HostPlan(
+                index=k,
+                wirings=[[seat for seat in self._made if self.homes[seat.name] == k]],
+                absent=[frozenset()],
+                homes=self.homes,
+                positions={name: n for n, name in enumerate(self.homes)},
+                find=lambda home: self.handles[k, home],
+                put=lambda content: content,
+                pulls=any(seat.spec.gossip.pulls for seat in self._made),
+                store=None if self._stores is None else self._stores[k],
+                **self._settings,
+            )
+        )
+
+    def _meet(self, k: int) -> None:
+        for a in self.names:
+            first = self.names[a][0], self.names[k][0]
+            made = self._make(*first, self.actors[k]) if self._make else Handle(self.actors[k])
+            if (a, k) in self.handles:  # the same handle leads to the new process
+                self.handles[a, k]._actor = self.actors[k]
+            else:
+                self.handles[a, k] = made
+
+    async def each(self, method: str, *arguments: Any) -> list[Any]:
+        """The answers of all actors."""
+        calls = [getattr(actor, method)(*arguments) for actor in self.actors]
+        return await asyncio.wait_for(asyncio.gather(*calls), BOUND_S)
+
+    async def of_each(self, method: str, *arguments: Any) -> dict[Hashable, Any]:
+        """The answers for all players."""
+        return {name: answer for found in await self.each(method, *arguments) for name, answer in found.items()}
+
+    def players(self) -> dict[Hashable, Player]:
+        return {name: player for actor in self.actors for name, player in actor._ensemble.players.items()}
+
+
+async def connected(made: list[Seat], make: Maker | None = None, **settings: Any) -> Crew:
+    """Actors that have made their first publications."""
+    crew = Crew(made, make, **settings)
+    assert await crew.each("begin") == [True] * len(crew.actors)
+    return crew
+
+
+def only(report: Report) -> Any:
+    """What an actor of one player reports of it."""
+    (player,) = report.players
+    return player
+
+
+def message(sender: Hashable, number: int, listener: Hashable, rows: Any) -> Any:
+    """A bundle of one message."""
+    return [(sender, number, [listener], {"x": rows})], []
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -124,6 +193,30 @@ class Late:
 
     def load(self, state: State) -> None:
         self.mean = state["mean"]
+
+
+class Flaky(Late):
+    """Raises at the calls of `learn` in `failures`, each once, counted from its state."""
+
+    failures: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learned = 0
+
+    def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        if Flaky.failures and self.learned == Flaky.failures[0]:
+            Flaky.failures.pop(0)
+            raise FloatingPointError("diverged")
+        self.learned += 1
+        super().learn(sources, rng)
+
+    def state(self) -> State:
+        return {**super().state(), "learned": self.learned}
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        self.learned = state["learned"]
 
 
 class FailingAfter(Late):
@@ -183,35 +276,58 @@ def uneven(seed: int) -> Callable[[Hashable, Hashable, PlayerActor], Handle]:
     return lambda sender, listener, actor: Handle(actor, detour)
 
 
-@pytest.mark.parametrize("speeds", [None, 1, 2])
+@pytest.mark.parametrize("size", [1, 2, 4, 6])
+@pytest.mark.parametrize("speeds", [None, 1])
 @pytest.mark.parametrize("make", [undirected, directed])
-async def test_rounds_are_those_of_the_plain_loop_bit_for_bit(make: Callable[[], Game], speeds: int | None) -> None:
+async def test_rounds_are_those_of_the_plain_loop_bit_for_bit(
+    make: Callable[[], Game], speeds: int | None, size: int
+) -> None:
     game, seed = make(), 13
     expected = plain_rounds(game, seed, 12)
-    actors, peers = await connected(seats(game, seed), uneven(speeds) if speeds is not None else None)
-    async with asyncio.timeout(BOUND_S):
-        for count in (1, 4, 7):
-            await asyncio.gather(*[actor.play_rounds(count) for actor in actors.values()])
-    for name, actor in actors.items():
-        assert frozen(await actor.state()) == frozen(expected[name].state())
-    assert all(handle.arrived == list(range(12)) for handle in peers.values())
-    assert all(handle.most_under_way == 1 for handle in peers.values())
+    crew = await connected(
+        seats(game, seed), uneven(speeds) if speeds is not None else None, size=size, synchronous=True
+    )
+    for count in (1, 4, 7):
+        await crew.each("play_rounds", count)
+    states = await crew.of_each("state")
+    assert list(states) == list(expected)
+    for name, state in states.items():
+        assert frozen(state) == frozen(expected[name].state())
+    if size == 1:
+        used = [handle for handle in crew.handles.values() if handle.arrived]
+        assert all(h.arrived == list(range(len(h.arrived))) and len(h.arrived) >= 11 for h in used)
+        assert all(handle.most_under_way == 1 for handle in used)
+
+
+@pytest.mark.parametrize("style", ["pull", "push-pull"])
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_rounds_in_which_players_ask_are_those_of_the_engine_rounds(style: Any, size: int) -> None:
+    graph = undirected().graph
+    gossip = Gossip(style=style, fan_out=1)
+    game = Game(graph, {name: replace(spec, gossip=gossip) for name, spec in specs(graph).items()})
+    expected = play(game, "rounds", seed=13, moves=9, keep_states=True)
+    crew = await connected(seats(game, 13), uneven(1), size=size, synchronous=True)
+    await crew.each("play_rounds", 9)
+    states = await crew.of_each("state")
+    assert frozen(states) == frozen(expected.states)
+    assert sum(p.sent for report in await crew.each("report") for p in report.players) == expected.last.messages
 
 
 async def test_another_seed_gives_other_states() -> None:
     game = undirected()
-    actors, _ = await connected(seats(game, 13))
-    await asyncio.gather(*[actor.play_rounds(3) for actor in actors.values()])
+    crew = await connected(seats(game, 13), synchronous=True)
+    await crew.each("play_rounds", 3)
     other = plain_rounds(game, 14, 3)
-    assert all([frozen(await a.state()) != frozen(other[name].state()) for name, a in actors.items()])
+    assert all(frozen(s) != frozen(other[name].state()) for name, s in (await crew.of_each("state")).items())
 
 
-async def test_rounds_count_what_was_sent() -> None:
+@pytest.mark.parametrize("size", [1, 3])
+async def test_rounds_count_what_was_sent(size: int) -> None:
     game = directed()
-    actors, _ = await connected(seats(game, 0))
-    await asyncio.gather(*[actor.play_rounds(5) for actor in actors.values()])
-    reports = {name: await actor.report() for name, actor in actors.items()}
-    assert {name: r.moves for name, r in reports.items()} == dict.fromkeys(actors, 5)
+    crew = await connected(seats(game, 0), size=size, synchronous=True)
+    await crew.each("play_rounds", 5)
+    reports = {player.name: player for report in await crew.each("report") for player in report.players}
+    assert {name: r.moves for name, r in reports.items()} == dict.fromkeys(game.players, 5)
     # One message a round and listener; the player without data is silent in the first round.
     assert {name: r.sent for name, r in reports.items()} == {0: 10, 1: 10, 2: 5, 3: 15, 4: 0, 5: 4}
     assert {name: r.bytes for name, r in reports.items()} == {
@@ -229,9 +345,11 @@ async def test_a_player_waits_for_the_last_of_its_neighbours() -> None:
     game = undirected()
     made = seats(game, 0)
     slow = made[0].name, next(iter(made[0].listeners))
-    actors, _ = await connected(made, lambda j, i, actor: Handle(actor, held_up if (j, i) == slow else None))
-    playing = asyncio.gather(*[actor.play_rounds(4) for actor in actors.values()])
-    players = {name: actor._player for name, actor in actors.items()}
+    crew = await connected(
+        made, lambda j, i, actor: Handle(actor, held_up if (j, i) == slow else None), synchronous=True
+    )
+    playing = asyncio.gather(*[actor.play_rounds(4) for actor in crew.actors])
+    players = crew.players()
     distance = nx.shortest_path_length(game.graph, slow[1])
     await until(lambda: players[slow[0]].moves >= 1)
     for _ in range(200):
@@ -245,13 +363,38 @@ async def test_a_player_waits_for_the_last_of_its_neighbours() -> None:
 
 async def test_a_model_error_ends_the_rounds_of_its_player() -> None:
     game = pair(model=lambda: FailingAfter(2), family=None)
-    actors, _ = await connected(seats(game, 0))
-    other = asyncio.create_task(actors[1].play_rounds(5))
+    crew = await connected(seats(game, 0), synchronous=True)
+    other = asyncio.create_task(crew.actors[1].play_rounds(5))
     with pytest.raises(
         ModelError, match="the model of player 0 failed at move .: learn raised FloatingPointError: div"
     ):
-        await asyncio.wait_for(actors[0].play_rounds(5), BOUND_S)
-    other.cancel()
+        await asyncio.wait_for(crew.actors[0].play_rounds(5), BOUND_S)
+    await crew.actors[1].abort()
+    with pytest.raises(TurnsEnded):
+        await asyncio.wait_for(other, BOUND_S)
+
+
+async def test_rounds_broken_off_go_on_from_a_checkpoint_as_if_nothing_had_been(tmp_path: Path) -> None:
+    game, seed = undirected(), 13
+    expected = plain_rounds(game, seed, 12)
+    stores = [CheckpointStore(tmp_path, f"actor-{k}") for k in range(3)]
+    crew = await connected(seats(game, seed), uneven(2), size=2, synchronous=True, stores=stores)
+    await crew.each("play_rounds", 5)
+    assert await crew.each("save", 5) == [5, 5, 5]
+    arrived = {pair: len(handle.arrived) for pair, handle in crew.handles.items()}
+    survivors = [asyncio.create_task(actor.play_rounds(9)) for actor in crew.actors[:2]]  # the third has died
+    await until(lambda: any(len(crew.handles[pair].arrived) > count for pair, count in arrived.items()))
+    for actor in crew.actors[:2]:
+        await actor.abort()
+    for ended in await asyncio.wait_for(asyncio.gather(*survivors, return_exceptions=True), BOUND_S):
+        assert isinstance(ended, TurnsEnded)
+    crew.renew(2)
+    await crew.each("restore", 5, 1)
+    await crew.each("play_rounds", 7)
+    for name, state in (await crew.of_each("state")).items():
+        assert frozen(state) == frozen(expected[name].state())
+    with pytest.raises(TurnsEnded):  # what is left over from before the fall is not let in
+        await crew.actors[0].take_turn(1, 0, 12, message(2, 99, 0, np.zeros((1, 2))))
 
 
 # --- gossip --------------------------------------------------------------------------------------------------
@@ -264,46 +407,57 @@ async def test_one_message_at_most_is_on_its_way_and_the_newest_replaces_one_tha
         knocked.set()
         await gate.wait()
 
-    actors, peers = await connected(seats(pair(), 0), lambda j, i, actor: Handle(actor, held_up if j == 0 else None))
-    handle, player = peers[0, 1], actors[0]._player
-    gossip = asyncio.create_task(actors[0].gossip(None))
+    crew = await connected(seats(pair(), 0), lambda j, i, actor: Handle(actor, held_up if j == 0 else None))
+    actor, handle, player = crew.actors[0], crew.handles[0, 1], crew.players()[0]
+    await actor.start()
     await asyncio.wait_for(knocked.wait(), BOUND_S)
     await until(lambda: player.moves >= 30)
     assert (handle.under_way, handle.arrived) == (1, [])
-    report = await actors[0].report()
-    assert report.sent == 0
-    assert report.superseded >= 27  # of the publications since the first, all but the newest
+    report = await actor.report()
+    assert only(report).sent == 0
+    assert report.superseded >= 27  # of the publications, all but the one that is on its way and the newest
     before = player.moves
     gate.set()
     await until(lambda: len(handle.arrived) >= 2)
-    assert handle.arrived[0] == 1
+    assert 1 <= handle.arrived[0] < before
     assert handle.arrived[1] >= before - 1
-    await actors[0].stop()
-    await asyncio.wait_for(gossip, BOUND_S)
+    await asyncio.wait_for(actor.stop(), BOUND_S)
     assert handle.arrived == sorted(set(handle.arrived))
     assert handle.most_under_way == 1
     assert handle.under_way == 0
 
 
-async def test_every_publication_is_sent_or_superseded_or_was_waiting_at_the_end() -> None:
-    actors, peers = await connected(seats(undirected(), 0), uneven(5))
-    gossips = [asyncio.create_task(actor.gossip(None)) for actor in actors.values()]
-    await until(lambda: all(a._player.moves >= 40 for a in actors.values()))
-    for actor in actors.values():
-        await actor.stop()
-    await asyncio.wait_for(asyncio.gather(*gossips), BOUND_S)
-    for name, actor in actors.items():
-        report = await actor.report()
-        ways = [handle for (sender, _), handle in peers.items() if sender == name]
-        published = report.moves * len(ways)
-        assert report.sent == sum(len(handle.arrived) for handle in ways)
-        assert published - len(ways) <= report.sent + report.superseded <= published
-        assert all(handle.most_under_way == 1 for handle in ways)
-        assert report.bytes == report.sent * 16 * (4 + int(str(name)))
-        assert not report.rejected
+@pytest.mark.parametrize("size", [1, 2])
+async def test_every_publication_is_sent_or_superseded_or_was_waiting_at_the_end(size: int) -> None:
+    game = undirected()
+    crew = await connected(seats(game, 0), uneven(5), size=size)
+    await crew.each("start")
+    await until(lambda: all(p.moves >= 40 for p in crew.players().values()))
+    await crew.each("stop")
+    accepted = 0
+    for actor, report in zip(crew.actors, await crew.each("report"), strict=True):
+        published = sum(p.moves * len(game.graph.succ[p.name]) - p.moves for p in report.players)
+        edges = sum(len(game.graph.succ[p.name]) - 1 for p in report.players)
+        sent = sum(p.sent for p in report.players)
+        assert published - edges <= sent + report.superseded <= published
+        assert all(p.bytes == p.sent * 16 * (4 + int(str(p.name))) for p in report.players)
+        assert not any(p.rejected for p in report.players)
         assert report.unreachable == 0
-    accepted = sum([(await a.report()).letters["accepted"] for a in actors.values()])
-    assert accepted == sum(len(handle.arrived) for handle in peers.values())
+        accepted += sum(p.letters["accepted"] for p in report.players) - sent
+        ways = [handle for (a, _), handle in crew.handles.items() if crew.actors[a] is actor]
+        assert all(handle.most_under_way <= 1 for handle in ways)
+        assert sum(len(handle.arrived) for handle in ways) == sent if size == 1 else sent > 0
+    assert accepted == 0  # all that was sent was taken in, and nothing else
+
+
+async def test_players_who_ask_are_answered(tmp_path: Path) -> None:
+    graph = undirected().graph
+    game = Game(graph, {n: replace(spec, gossip=Gossip(style="pull")) for n, spec in specs(graph).items()})
+    crew = await connected(seats(game, 0), size=2)
+    await crew.each("start")
+    await until(lambda: all(p.mailbox.counts["accepted"] >= 20 for p in crew.players().values()))
+    await crew.each("stop")
+    assert all(not p.rejected for p in crew.players().values())
 
 
 async def test_messages_are_taken_in_while_the_model_learns() -> None:
@@ -316,60 +470,124 @@ async def test_messages_are_taken_in_while_the_model_learns() -> None:
                 begun.set()
                 assert go_on.wait(BOUND_S)
 
-    actors, _ = await connected(seats(pair(model=Pondering, family=None), 0))
-    actor = actors[0]
-    await actor.deliver(1, 0, {"x": np.zeros((2, 2))})
-    gossip = asyncio.create_task(actor.gossip(None))
+    crew = await connected(seats(pair(model=Pondering, family=None), 0))
+    actor = crew.actors[0]
+    await actor.deliver(message(1, 0, 0, np.zeros((2, 2))))
+    await actor.start()
     await until(begun.is_set)
     for t in range(1, 6):
-        assert await asyncio.wait_for(actor.deliver(1, t, {"x": np.ones((2, 2))}), BOUND_S) is None
+        await asyncio.wait_for(actor.deliver(message(1, t, 0, np.ones((2, 2)))), BOUND_S)
     report = await asyncio.wait_for(actor.report(), BOUND_S)
-    assert report.letters == {"accepted": 6, "duplicate": 0, "outdated": 0, "replaced": 4}
-    await actor.stop()
+    assert only(report).letters == {"accepted": 6, "duplicate": 0, "outdated": 0, "replaced": 4}
+    stopping = asyncio.create_task(actor.stop())
+    await asyncio.sleep(0)
     go_on.set()
-    await asyncio.wait_for(gossip, BOUND_S)
+    await asyncio.wait_for(stopping, BOUND_S)
 
 
 @pytest.mark.parametrize("rate", [None, 1e-6, 1e4])
 async def test_stop_ends_gossip_also_in_a_long_pause(rate: float | None) -> None:
-    actors, _ = await connected(seats(pair(), 0))
-    gossips = [asyncio.create_task(actor.gossip(rate)) for actor in actors.values()]
+    crew = await connected(seats(pair(), 0), rate=rate)
+    await crew.each("start")
     moves = 0 if rate == 1e-6 else 5
-    await until(lambda: all(a._player.moves >= moves for a in actors.values()))
-    for actor in actors.values():
-        await actor.stop()
-    await asyncio.wait_for(asyncio.gather(*gossips), BOUND_S)
-    reports = [await actor.report() for actor in actors.values()]
+    await until(lambda: all(p.moves >= moves for p in crew.players().values()))
+    await crew.each("stop")
+    reports = [only(report) for report in await crew.each("report")]
     assert all(r.moves >= moves and r.sent >= min(moves, 1) for r in reports)
-    again = [await actor.report() for actor in actors.values()]
+    again = [only(report) for report in await crew.each("report")]
     assert [r.moves for r in again] == [r.moves for r in reports]
 
 
-async def test_players_have_heard_each_other_before_anyone_moves() -> None:
-    actors, peers = await connected(seats(pair(), 0))
-    for actor in actors.values():
-        await asyncio.wait_for(actor.introduce(), BOUND_S)
-    assert peers[0, 1].arrived == peers[1, 0].arrived == [0]
-    for actor in actors.values():
-        report = await actor.report()
-        assert (report.moves, report.sent, report.letters["accepted"]) == (0, 1, 1)
+@pytest.mark.parametrize("size", [1, 2])
+async def test_players_have_heard_each_other_before_anyone_moves(size: int) -> None:
+    crew = await connected(seats(pair(), 0), size=size)
+    await crew.each("introduce")
+    for report in await crew.each("report"):
+        for player in report.players:
+            assert (player.moves, player.sent, player.letters["accepted"]) == (0, 1, 1)
 
 
-async def test_a_model_error_ends_gossip_and_names_player_move_and_cause() -> None:
-    actors, _ = await connected(seats(pair(model=lambda: FailingAfter(3), family=None), 0))
-    other = asyncio.create_task(actors[1].gossip(None))
-    with pytest.raises(
-        ModelError, match="the model of player 0 failed at move .: learn raised FloatingPointError: div"
-    ):
-        await asyncio.wait_for(actors[0].gossip(None), BOUND_S)
-    await actors[1].stop()
-    await asyncio.wait_for(other, BOUND_S)
+# --- failures ------------------------------------------------------------------------------------------------
+
+
+async def test_a_model_error_ends_gossip_and_names_player_move_cause_and_trace() -> None:
+    crew = await connected(seats(pair(model=lambda: FailingAfter(3), family=None), 0))
+    await crew.each("start")
+    await until(lambda: crew.actors[0]._failure is not None)
+    await crew.each("stop")
+    failure = (await crew.actors[0].report()).failure
+    assert failure is not None
+    assert (failure.player, failure.move, failure.cause) == ("0", 3, "learn raised FloatingPointError: diverged")
+    assert str(failure.error).startswith("the model of player 0 failed at move 3: learn raised FloatingPointError: div")
+    assert "in learn" in failure.trace
+    assert failure.error.__notes__ == [failure.trace]
+    assert (await crew.actors[1].report()).failure is None
+
+
+async def test_a_player_that_is_set_aside_leaves_the_others_its_last_rows() -> None:
+    crew = await connected(seats(pair(model=lambda: FailingAfter(3), family=None), 0), size=2, policy="skip")
+    await crew.each("introduce")
+    await crew.each("start")
+    await until(lambda: crew.players()[1].moves >= 50)
+    await crew.each("stop")
+    (report,) = await crew.each("report")
+    assert report.failure is None
+    assert report.aside.keys() == {0}
+    mine, other = report.players
+    assert (mine.moves, other.moves >= 50) == (2, True)
+    assert other.staleness > 40
+
+
+async def test_a_model_is_taken_back_to_its_checkpoint_until_it_fails_there_again(tmp_path: Path) -> None:
+    Flaky.failures = [4, 6, 6]
+    store = CheckpointStore(tmp_path, "actor")
+    crew = await connected(
+        seats(pair(model=Flaky, family=None), 0), size=2, policy="restart", stores=[store], checkpoint_seconds=1e9
+    )
+    await crew.each("introduce")
+    await crew.each("start")
+    await until(lambda: crew.actors[0]._failure is not None)
+    await crew.each("stop")
+    (report,) = await crew.each("report")
+    assert (report.restarted, report.incarnation) == (2, 2)
+    assert report.failure is not None
+    assert report.failure.move == 6
+
+
+async def test_restart_needs_a_store() -> None:
+    with pytest.raises(ValueError, match="policy is restart, but there is no store to go on from"):
+        Crew(seats(pair(), 0), policy="restart")
+
+
+@pytest.mark.parametrize("size", [1, 2])
+async def test_an_actor_that_died_goes_on_from_its_checkpoint_with_higher_numbers(tmp_path: Path, size: int) -> None:
+    stores = [CheckpointStore(tmp_path, f"actor-{k}") for k in range(2)]
+    crew = await connected(seats(pair(), 0), size=size, stores=stores, checkpoint_seconds=0.0, rate=500.0)
+    heard: list[int] = []
+    await crew.each("introduce")
+    await crew.each("start")
+    await until(lambda: crew.actors[0]._checkpoint >= 3)
+    before = crew.players()[0].moves
+    crew.actors[0]._stopping.set()  # it will never be heard of again
+    heard = list(crew.handles[0, size % 2].arrived)
+    crew.renew(0)
+    again = crew.players()[0]
+    assert 0 < again.moves <= before + 1
+    await until(lambda: again.moves >= before + 5)
+    await crew.each("stop")
+    report = (await crew.each("report"))[0]
+    assert report.incarnation == 1
+    if size == 1:
+        numbers = crew.handles[0, 1].arrived
+        assert numbers == sorted(set(numbers))
+        assert max(heard) < 1 << 32 <= numbers[-1]
+        assert crew.players()[1].mailbox.counts["outdated"] == 0
 
 
 class Gone:
-    """The handle of a peer that died: every call fails, from the given one on."""
+    """The handle of a process that died: every call fails, from the given one on."""
 
-    def __init__(self, error: RayActorError, handle: Handle | None = None, alive: int = 0) -> None:
+    def __init__(self, error: Exception, handle: Handle | None = None, alive: int = 0) -> None:
         self._error, self._handle, self._alive = error, handle, alive
 
     @property
@@ -384,73 +602,97 @@ class Gone:
 
 
 @pytest.mark.parametrize("alive", [0, 3])
-@pytest.mark.parametrize("error", [RayActorError(), ActorDiedError()])
+@pytest.mark.parametrize("error", [RayActorError(), ActorDiedError(), ActorUnavailableError("away", None)])
 async def test_a_dead_peer_is_counted_and_the_player_goes_on(error: RayActorError, alive: int) -> None:
-    game = undirected()
-    made = seats(game, 0)
+    made = seats(undirected(), 0)
     speaker = max(made, key=lambda seat: len(seat.listeners))
     dead, *others = speaker.listeners
     assert others
-    actors, peers = await connected(made)
-    handles: dict[Hashable, Any] = {name: peers[speaker.name, name] for name in speaker.listeners}
-    handles[dead] = Gone(error, peers[speaker.name, dead], alive)
-    actor = actors[speaker.name]
-    await actor.connect(handles)
-    gossip = asyncio.create_task(actor.gossip(None))
-    await until(lambda: actor._counts["unreachable"] >= 3 and actor._player.moves >= 20)
-    await actor.stop()
-    await asyncio.wait_for(gossip, BOUND_S)
+    crew = await connected(made)
+    index = {seat.name: k for k, seat in enumerate(made)}
+    mine = index[speaker.name]
+    handle = crew.handles[mine, index[dead]]
+    crew.handles[mine, index[dead]] = Gone(error, handle, alive)
+    actor = crew.actors[mine]
+    await actor.start()
+    await until(lambda: actor._outbox.unreachable >= 3 and crew.players()[speaker.name].moves >= 20)
+    await asyncio.wait_for(actor.stop(), BOUND_S)
     report = await actor.report()
-    assert len(peers[speaker.name, dead].arrived) == alive
-    assert report.sent == alive + sum(len(peers[speaker.name, name].arrived) for name in others)
-    assert all(len(peers[speaker.name, name].arrived) > 1 for name in others)
+    arrived = {name: crew.handles[mine, index[name]].arrived for name in others}
+    assert len(handle.arrived) == alive
+    assert only(report).sent == alive + sum(map(len, arrived.values()))
+    assert all(len(numbers) > 1 for numbers in arrived.values())
+
+
+async def test_what_goes_wrong_inside_another_actor_is_not_passed_over() -> None:
+    crew = await connected(seats(pair(), 0))
+    broken = RayTaskError("deliver", "the traceback", KeyError("x"))
+    crew.handles[0, 1] = Gone(broken)
+    await crew.actors[0].start()
+    await until(lambda: crew.actors[0]._playing is not None and crew.actors[0]._playing.done())
+    with pytest.raises(RayTaskError):
+        await crew.actors[0].report()
+
+
+async def test_an_actor_that_nobody_observes_saves_itself_and_leaves(tmp_path: Path) -> None:
+    left = asyncio.Event()
+    store = CheckpointStore(tmp_path, "actor")
+    crew = await connected(seats(pair(), 0), size=2, stores=[store], lease=0.05, leave=left.set)
+    await crew.each("start")
+    await asyncio.wait_for(left.wait(), BOUND_S)
+    await crew.each("stop")
+    assert store.numbers()[-1] >= 1
 
 
 # --- what the laboratory asks --------------------------------------------------------------------------------
 
 
-async def test_a_bad_message_is_answered_with_its_reason_and_reported() -> None:
-    actors, _ = await connected(seats(pair(), 0))
-    actor = actors[0]
-    assert await actor.deliver("stranger", 0, {"x": np.zeros((1, 2))}) == "sender"
-    assert await actor.deliver(1, -1, {"x": np.zeros((1, 2))}) == "sequence"
-    assert await actor.deliver(1, 0, {"x": np.full((1, 2), np.nan)}) == "finite"
-    assert await actor.deliver(1, 0, {"x": np.zeros((1, 2))}) is None
-    report = await actor.report()
+async def test_bad_messages_are_reported_with_their_reasons() -> None:
+    crew = await connected(seats(pair(), 0))
+    actor = crew.actors[0]
+    for bad in (
+        message("stranger", 0, 0, np.zeros((1, 2))),
+        message(1, -1, 0, np.zeros((1, 2))),
+        message(1, 0, 0, np.full((1, 2), np.nan)),
+        message(1, 0, 0, np.zeros((1, 2))),
+        message(1, 1, "nobody", np.zeros((1, 2))),
+    ):
+        await actor.deliver(bad)
+    report = only(await actor.report())
     assert report.rejected == {"sender": 1, "sequence": 1, "finite": 1}
     assert report.letters["accepted"] == 1
 
 
-async def test_reports_measurements_and_scores_are_the_player_s() -> None:
+@pytest.mark.parametrize("size", [1, 2])
+async def test_reports_measurements_and_scores_are_the_players(size: int) -> None:
     game = pair(holdout=FAMILY.space.batch({"x": [[0.5, 0.5]]}))
-    actors, _ = await connected(seats(game, 0))
-    await asyncio.gather(*[actor.play_rounds(3) for actor in actors.values()])
+    crew = await connected(seats(game, 0), size=size, synchronous=True)
+    await crew.each("play_rounds", 3)
     player = plain_rounds(game, 0, 3)[0]
-    report = await actors[0].report()
+    report = (await crew.actors[0].report()).players[0]
     assert report.moves == player.moves == 3
     np.testing.assert_array_equal(report.mean, player.mean_parameters)
-    measured, expected = await actors[0].measure(6), player.measure(6)
+    measured, expected = (await crew.of_each("measure", 6))[0], player.measure(6)
     assert measured is not None
     assert expected is not None
     np.testing.assert_array_equal(measured["x"], expected["x"])
-    assert await actors[0].held_out() == player.held_out()
-    assert await actors[1].held_out() is None
+    assert await crew.of_each("held_out") == {0: player.held_out(), 1: None}
 
 
 async def test_staleness_is_reported_in_the_listener_s_moves() -> None:
-    actors, _ = await connected(seats(pair(), 0))
-    await actors[0].deliver(1, 0, {"x": np.zeros((1, 2))})
-    gossip = asyncio.create_task(actors[0].gossip(None))
-    await until(lambda: actors[0]._player.moves >= 7)
-    await actors[0].stop()
-    await asyncio.wait_for(gossip, BOUND_S)
-    report = await actors[0].report()
+    crew = await connected(seats(pair(), 0))
+    actor = crew.actors[0]
+    await actor.deliver(message(1, 0, 0, np.zeros((1, 2))))
+    await actor.start()
+    await until(lambda: crew.players()[0].moves >= 7)
+    await asyncio.wait_for(actor.stop(), BOUND_S)
+    report = only(await actor.report())
     assert report.staleness == report.moves >= 7
 
 
 async def test_a_player_that_knows_nothing_measures_nothing() -> None:
-    actors, _ = await connected(seats(directed(), 0))
-    assert await actors[5].measure(3) is None
-    assert await actors[5].held_out() is None
-    report = await actors[5].report()
+    crew = await connected(seats(directed(), 0))
+    assert (await crew.of_each("measure", 3))[5] is None
+    assert (await crew.of_each("held_out"))[5] is None
+    report = only(await crew.actors[5].report())
     assert (report.mean, report.sent) == (None, 0)

@@ -1,0 +1,186 @@
+"""The players of one process: they move one after the other, and hear each other without a wire."""
+
+__all__ = ["Ensemble"]
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, final
+
+from .message import Message
+from .parcels import Parcel, parcels_of
+from .player import Move, Player
+from .protocols import State
+from .seat import Seat
+
+
+@final
+class Ensemble:
+    """Players that live together. Whoever runs them decides when they move.
+
+    Arguments:
+        wirings: for each graph in turn, the seats of the players.
+        absent: for each graph, who is not there.
+        positions: player → position in the graph's order, for saved messages and the order of answers.
+        wiring: number of the graph in force.
+    """
+
+    def __init__(
+        self,
+        wirings: Sequence[Sequence[Seat]],
+        absent: Sequence[frozenset[Hashable]],
+        positions: Mapping[Hashable, int],
+        wiring: int = 0,
+    ) -> None:
+        self._wirings, self._absent, self._positions = wirings, absent, dict(positions)
+        self.wiring = wiring
+        self.players: dict[Hashable, Player] = {
+            seat.name: seat.build() for seat in wirings[wiring] if seat.name not in absent[wiring]
+        }
+        self._away: dict[Hashable, Player] = {}
+        self.sent: Counter[Hashable] = Counter()
+        self.bytes: Counter[Hashable] = Counter()
+
+    def move(self, player: Hashable) -> list[Parcel]:
+        """Moves one player, and delivers what it publishes to those who are here; the parcels for others.
+
+        Raises:
+            ModelError: a model failed.
+        """
+        return self.deliver(self.publication(player, Player.move))
+
+    def publications(self, make: Callable[[Player], Move]) -> list[Parcel]:
+        """What all players publish by `make`, in their order, not delivered to anybody yet.
+
+        Raises:
+            ModelError: a model failed.
+        """
+        return [parcel for name in self.players for parcel in self.publication(name, make)]
+
+    def publication(self, player: Hashable, make: Callable[[Player], Move]) -> list[Parcel]:
+        """What one player publishes by `make`, not delivered to anybody yet.
+
+        Raises:
+            ModelError: its model failed.
+        """
+        return list(parcels_of(player, make(self.players[player])))
+
+    def deliver(self, parcels: Iterable[Parcel]) -> list[Parcel]:
+        """Hands parcels to those who are here, requests included, which are answered at once; the parcels for others."""
+        others = []
+        for parcel in parcels:
+            listener = self.players.get(parcel.listener)
+            if listener is None:
+                if parcel.listener not in self._away:
+                    others.append(parcel)
+            elif parcel.message is not None:
+                listener.receive(parcel.message)
+                self.count(parcel)
+            elif (answer := listener.answer(parcel.sender)) is not None:
+                others += self.deliver([Parcel(parcel.listener, parcel.sender, answer)])
+        return others
+
+    def answers(self, requests: Iterable[tuple[Hashable, Hashable]]) -> list[Parcel]:
+        """Answers to requests (asker, neighbour), drawn in the order of the askers whatever that of the requests."""
+        made = []
+        for asker, neighbour in sorted(requests, key=lambda pair: self._positions[pair[0]]):
+            player = self.players.get(neighbour)
+            answer = None if player is None else player.answer(asker)
+            if answer is not None:
+                made.append(Parcel(neighbour, asker, answer))
+        return made
+
+    def receive(self, listener: Hashable, message: Message) -> None:
+        """Takes in what came from another process; nothing for a player that is not here."""
+        player = self.players.get(listener)
+        if player is not None:
+            player.receive(message)
+
+    def count(self, parcel: Parcel) -> None:
+        """Notes that a message has arrived."""
+        if parcel.message is not None:
+            self.sent[parcel.sender] += 1
+            self.bytes[parcel.sender] += parcel.message.nbytes
+
+    def rewire(self, wiring: int) -> list[Parcel]:
+        """Goes over to another graph: players join, leave, or listen to others.
+
+        Returns:
+            The first publications of those who join, not delivered to anybody yet.
+
+        A player that comes back goes on from where it was.
+
+        Raises:
+            ModelError: a model failed.
+        """
+        self.wiring = wiring
+        here, opened = {}, []
+        for seat in self._wirings[wiring]:
+            player = self.players.pop(seat.name, None) or self._away.pop(seat.name, None)
+            if seat.name in self._absent[wiring]:
+                if player is not None:
+                    self._away[seat.name] = player
+                continue
+            if player is None:
+                player = seat.build()
+                opened.append(player)
+            else:
+                player.rewire(seat.self_weight, seat.neighbours, seat.listeners)
+            here[seat.name] = player
+        self.players = here
+        return [parcel for player in opened for parcel in self.publication(player.name, Player.open)]
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next moves depend on."""
+        return {
+            "wiring": self.wiring,
+            "players": [[self._positions[name], player.state()] for name, player in self.players.items()],
+            "away": [[self._positions[name], player.state()] for name, player in self._away.items()],
+            "sent": [[self._positions[name], count] for name, count in self.sent.items()],
+            "bytes": [[self._positions[name], count] for name, count in self.bytes.items()],
+        }
+
+    def load(self, state: State) -> None:
+        """Goes on as the ensemble of the same seats whose `state()` this is."""
+        names = {position: name for name, position in self._positions.items()}
+        seats = {seat.name: seat for seat in self._wirings[state["wiring"]]}
+        self.wiring = state["wiring"]
+        known = self.players | self._away
+        found: dict[str, dict[Hashable, Player]] = {"players": {}, "away": {}}
+        for side, players in found.items():
+            for position, saved in state[side]:
+                seat = seats[names[position]]
+                player = known.get(seat.name) or seat.build()
+                player.rewire(seat.self_weight, seat.neighbours, seat.listeners)
+                player.load(saved)
+                players[seat.name] = player
+        self.players, self._away = found["players"], found["away"]
+        self.sent = Counter({names[position]: count for position, count in state["sent"]})
+        self.bytes = Counter({names[position]: count for position, count in state["bytes"]})
+
+    def restart(self, player: Hashable, state: State) -> None:
+        """Takes one player back to its part of a `state()`.
+
+        Raises:
+            LookupError: the state has no such player.
+        """
+        position = self._positions[player]
+        saved = next((one for place, one in state["players"] if place == position), None)
+        if saved is None:
+            raise LookupError(f"the checkpoint has no player {player}")
+        self.players[player].load(saved)
+
+    def packed(self, parcels: Iterable[Parcel]) -> list[Any]:
+        """Parcels as a tree of plain values, for a checkpoint."""
+        order = self._positions
+        return [
+            [order[p.sender], order[p.listener], *([None, {}] if p.message is None else p.message.wire()[1:])]
+            for p in parcels
+        ]
+
+    def unpacked(self, saved: Iterable[Any]) -> list[Parcel]:
+        """The parcels of `packed`."""
+        names = {position: name for name, position in self._positions.items()}
+        return [
+            Parcel(names[a], names[b], None if number is None else Message.received(names[a], number, arrays))
+            for a, b, number, arrays in saved
+        ]

@@ -1,0 +1,74 @@
+"""What players of one process send to those of others: parcels, and bundles of them for the wire."""
+
+__all__ = ["Bundle", "Parcel", "bundle", "opened", "parcels_of"]
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from .message import Message
+from .player import Move
+
+Bundle: TypeAlias = tuple[list[tuple[Hashable, int, list[Hashable], Any]], list[tuple[Hashable, Hashable]]]
+"""For the wire: messages, each as sender, sequence number, listeners and content, and requests as asker and neighbour.
+A content is arrays by name, or the position of one that travels beside the bundle."""
+
+LARGE = 100_000
+"""Bytes from which on a content travels beside its bundle, so that one copy serves all listeners."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Parcel:
+    """A message to one listener; without message, the request that it send one.
+
+    Arguments:
+        sender: who sends.
+        listener: whom it is for.
+        message: what is sent, or None.
+        shared: one dictionary for all parcels of a message: where its content is kept for them all.
+    """
+
+    sender: Hashable
+    listener: Hashable
+    message: Message | None
+    shared: dict[str, Any] = field(default_factory=dict)
+
+
+def parcels_of(sender: Hashable, move: Move) -> Iterator[Parcel]:
+    """What a move leaves for others: messages first, then requests."""
+    shared: dict[int, dict[str, Any]] = {}
+    for listener, message in move.messages.items():
+        yield Parcel(sender, listener, message, shared.setdefault(id(message), {}))
+    for neighbour in move.requests:
+        yield Parcel(sender, neighbour, None)
+
+
+def bundle(parcels: Iterable[Parcel]) -> tuple[Bundle, list[Parcel]]:
+    """Parcels for one process, each message once whoever hears it there, and those whose content travels beside it."""
+    messages: dict[int, tuple[Hashable, int, list[Hashable], Any]] = {}
+    requests: list[tuple[Hashable, Hashable]] = []
+    beside: list[Parcel] = []
+    for parcel in parcels:
+        message = parcel.message
+        if message is None:
+            requests.append((parcel.sender, parcel.listener))
+            continue
+        known = messages.get(id(message))
+        if known is None:
+            content: Any = len(beside)
+            if message.nbytes < LARGE:
+                content = message.wire()[2]
+            else:
+                beside.append(parcel)
+            known = messages[id(message)] = (message.sender, message.sequence, [], content)
+        known[2].append(parcel.listener)
+    return (list(messages.values()), requests), beside
+
+
+def opened(sent: Bundle, beside: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Hashable, Message]]:
+    """The messages in a bundle: listener and message, not trusted before the listener has checked it."""
+    for sender, sequence, listeners, content in sent[0]:
+        arrays = beside[content] if isinstance(content, int) else content
+        message = Message.received(sender, sequence, arrays)
+        for listener in listeners:
+            yield listener, message

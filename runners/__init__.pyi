@@ -1,8 +1,9 @@
 from .checkpoint import CheckpointError as CheckpointError
-from .cluster import PlayerLostError as PlayerLostError
-from .cluster import StallError as StallError
-from .cluster import StartError as StartError
 from .cluster import cluster as cluster
+from .cluster_laboratory import PlayerLostError as PlayerLostError
+from .cluster_laboratory import StallError as StallError
+from .cluster_laboratory import StartError as StartError
+from .deployment import Deployment as Deployment
 from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
 from .directory import RunDirectory as RunDirectory

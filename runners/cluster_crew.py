@@ -1,0 +1,226 @@
+"""The actors of a run on Ray: made, found by name, called together, and ended."""
+
+__all__ = ["Crew", "Lost"]
+
+import contextlib
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, final
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from ..agents import HostPlan, ModelError, PlayerActor
+from .deployment import Deployment
+
+_RETRY_S = 0.2
+_CONCURRENCY = 1000
+
+
+class Lost(Exception):
+    """The process of an actor is not there at the moment, or for good. For the laboratory, which knows what to do.
+
+    Not `PlayerLostError`, which tells the user that the run has ended over it.
+    """
+
+    def __init__(self, index: int, error: RayActorError, *, forever: bool) -> None:
+        super().__init__(f"actor {index}: {error}")
+        self.index, self.error, self.forever = index, error, forever
+
+
+@final
+class Crew:
+    """One actor for each plan that is wanted; use it as a context manager, which ends them all.
+
+    Arguments:
+        plans: number of an actor → makes its plan.
+        deployment: how they are laid out.
+        detached: whether they outlive this process, if it is killed.
+        peers: number of an actor → actors that may call it at once.
+    """
+
+    def __init__(
+        self,
+        plans: Mapping[int, Callable[[], HostPlan]],
+        deployment: Deployment,
+        *,
+        detached: bool,
+        peers: Mapping[int, int],
+    ) -> None:
+        self._plans, self._deployment, self._detached, self._peers = plans, deployment, detached, peers
+        self._class = ray.remote(PlayerActor)
+        self.handles: dict[int, Any] = {}
+        self._group: Any = None
+        cpus = ray.cluster_resources().get("CPU", 1.0)  # type: ignore[no-untyped-call]
+        share = _rounded(min(1.0, cpus / len(plans)))
+        self._cpus = share if deployment.cpus is None else deployment.cpus
+
+    def __enter__(self) -> "Crew":
+        if self._deployment.placement == "pack":
+            bundle = {"CPU": self._cpus} | ({"GPU": self._deployment.gpus} if self._deployment.gpus else {})
+            self._group = placement_group(
+                [bundle] * len(self._plans),
+                strategy="PACK",
+                name=f"{self._deployment.run}/pack",
+                lifetime="detached" if self._detached else None,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles.values():
+            with contextlib.suppress(Exception):
+                ray.kill(handle)
+        if self._group is not None:
+            remove_placement_group(self._group)
+
+    def start(self, indices: Iterable[int], *, attach: bool = False) -> None:
+        """Makes actors that are not there, without waiting for them.
+
+        Arguments:
+            indices: their numbers.
+            attach: whether to take over those that live already.
+        """
+        for index in indices:
+            if index in self.handles:
+                continue
+            if attach and (there := find(self._deployment.namespace, self._deployment.run, index)) is not None:
+                self.handles[index] = there
+                continue
+            self.handles[index] = self._class.options(**self._options(index)).remote(self._plans[index]())
+
+    def end(self, index: int) -> None:
+        """Ends one actor for good."""
+        ray.kill(self.handles.pop(index))
+
+    def forever(self, index: int) -> bool:
+        """Whether the process of an actor is dead and will not be restarted."""
+        return find(self._deployment.namespace, self._deployment.run, index) is None
+
+    def result(self, index: int, call: Any) -> Any:
+        """The result of a call that has ended.
+
+        Raises:
+            ModelError: a model failed.
+            Lost: the actor's process is not there.
+        """
+        try:
+            return ray.get(call)
+        except RayTaskError as error:
+            if isinstance(error.cause, ModelError):
+                raise _again(error.cause, error) from error
+            if isinstance(error.cause, RayActorError):
+                raise Lost(index, error.cause, forever=False) from error
+            raise
+        except RayActorError as error:
+            raise Lost(index, error, forever=self.forever(index)) from error
+
+    def call(
+        self,
+        method: str,
+        *arguments: Any,
+        on: Sequence[int] | None = None,
+        patience: float,
+        each: Callable[[int], tuple[Any, ...]] | None = None,
+        lost: Callable[[Lost], bool],
+    ) -> dict[int, Any]:
+        """Calls one method of actors, and waits for all results; number of the actor → result.
+
+        Arguments:
+            method: its name.
+            arguments: the same for all.
+            on: numbers of the actors; all by default.
+            patience: seconds after which those that have not answered are given up.
+            each: number → arguments of its own.
+            lost: told of each actor that is not there; True calls it again, False goes on without its result.
+
+        Raises:
+            ModelError: a model failed.
+            TimeoutError: no call ended for `patience` seconds; its `args` are the numbers of the silent actors.
+        """
+        wanted = list(self.handles if on is None else on)
+        results: dict[int, Any] = {}
+
+        def issue(index: int) -> Any:
+            own = arguments if each is None else each(index)
+            return getattr(self.handles[index], method).remote(*own)
+
+        calls = {issue(index): index for index in wanted}
+        since = time.monotonic()
+        while calls:
+            ready, _ = ray.wait(list(calls), num_returns=1, timeout=max(0.0, since + patience - time.monotonic()))
+            if not ready:
+                raise TimeoutError(*calls.values())
+            index = calls.pop(ready[0])
+            try:
+                results[index] = self.result(index, ready[0])
+                since = time.monotonic()
+            except Lost as error:
+                if lost(error):
+                    time.sleep(_RETRY_S)
+                    calls[issue(index)] = index
+        return {index: results[index] for index in wanted if index in results}
+
+    def _options(self, index: int) -> dict[str, Any]:
+        deployment = self._deployment
+        options: dict[str, Any] = {
+            "name": f"{deployment.run}/{index}",
+            "namespace": deployment.namespace,
+            "num_cpus": self._cpus,
+            "num_gpus": deployment.gpus,
+            "max_restarts": deployment.restarts if deployment.on_failure == "restart" else 0,
+            # in rounds every neighbour may have a message of this turn and one of the next waiting
+            "max_concurrency": _CONCURRENCY + 2 * self._peers[index],
+        }
+        if self._detached:
+            options["lifetime"] = "detached"
+        if deployment.labels:
+            options["label_selector"] = dict(deployment.labels)
+        if self._group is not None:
+            options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(self._group, index)
+        elif deployment.placement == "spread":
+            options["scheduling_strategy"] = "SPREAD"
+        return options
+
+
+def find(namespace: str, run: str, index: int) -> Any:
+    """The handle of an actor of a run; None if there is none, or it is dead for good."""
+    try:
+        return ray.get_actor(f"{run}/{index}", namespace)
+    except ValueError:
+        return None
+
+
+def finder(namespace: str, run: str) -> Callable[[int], Any]:
+    """For actors: number → handle, or LookupError."""
+    return partial(_found, namespace, run)
+
+
+def leave() -> None:
+    """Ends the actor that calls it, for good."""
+    ray.kill(ray.get_runtime_context().current_actor)
+
+
+def _found(namespace: str, run: str, index: int) -> Any:
+    handle = find(namespace, run, index)
+    if handle is None:
+        raise LookupError(f"run {run} has no actor {index} now")
+    return handle
+
+
+def _again(cause: ModelError, error: RayTaskError) -> ModelError:
+    found = ModelError(cause.player, cause.move, cause.cause)
+    found.add_note(str(error))
+    return found
+
+
+def _rounded(share: float) -> float:
+    """A share of a CPU in Ray's resolution of 1/10,000, rounded down so that all shares fit."""
+    return max(int(share * 10_000), 1) / 10_000
+
+
+def players_of(homes: Mapping[Hashable, int], index: int) -> list[Hashable]:
+    """The players that live in an actor."""
+    return [player for player, home in homes.items() if home == index]

@@ -1,0 +1,417 @@
+"""The laboratory of a cluster: reads the instruments of actors that may die and come back, and adds up what they report."""
+
+__all__ = ["Laboratory", "PlayerLostError", "Setback", "StallError", "StartError"]
+
+import contextlib
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NoReturn, final
+
+import ray
+
+from ..agents import Failure, PlayerReport, Report
+from ..games import Batch, Game
+from .cluster_crew import Crew, Lost
+from .cluster_plans import Layout
+from .deployment import Deployment
+from .journal import Journal
+from .looks import Looks
+from .observation import Observation, PlayerView
+
+_START_S = 60.0
+_START_PER_ACTOR_S = 5.0
+_ANSWER_S = 2.0
+_RETRY_S = 0.2
+
+
+class StartError(RuntimeError):
+    """The players' actors did not start in time, or died while starting.
+
+    Not `ModelError`: no model was asked to do anything yet.
+    """
+
+
+class PlayerLostError(RuntimeError):
+    """A player's process died during the run, and was not to be restarted, or not as often.
+
+    Not `ModelError`: its model did not raise, the process ended. Memory is the usual cause.
+    """
+
+
+class StallError(RuntimeError):
+    """A player has not moved, or not answered, for as long as `patience` allows.
+
+    Not `PlayerLostError`: its process lives, or is being restarted.
+    """
+
+
+class Setback(Exception):
+    """A process died in synchronous play: everybody goes back to the last checkpoint.
+
+    Not `PlayerLostError`: the run goes on.
+    """
+
+
+@final
+class Laboratory:
+    """Looks on, and does what the policy says when an actor dies.
+
+    Moves, messages and bytes never fall from one observation to the next: a player that was taken back to its checkpoint
+    goes on being counted from where it was last seen, for what it does again it does with other messages.
+
+    Arguments:
+        game: the game.
+        layout: who lives where.
+        crew: the actors.
+        looks: when players are looked at closely, and what they are asked.
+        moves: of each player, when the run ends.
+        deployment: the policy.
+        keep_states: whether the last observation holds the players' states.
+        patience: seconds that a player may take for a move, or an actor for an answer.
+        resumed: the totals of a run to go on with: moves of each player, messages, bytes, undelivered, seconds.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        layout: Layout,
+        crew: Crew,
+        looks: Looks,
+        moves: int,
+        deployment: Deployment,
+        *,
+        keep_states: bool,
+        patience: float,
+        resumed: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.wiring = 0
+        self._game, self._layout, self._crew, self._deployment = game, layout, crew, deployment
+        self._looks, self._budget, self._keep_states, self._patience = looks, moves, keep_states, patience
+        self._spaces = {name: game.space(name) for name in game.players}
+        put = {id(rows): ray.put(rows) for player in game.players if (rows := looks.test_of(player)) is not None}
+        self._tests = {p: put[id(rows)] for p in game.players if (rows := looks.test_of(p)) is not None}
+        storage = deployment.storage
+        self._log = None if storage is None else Journal(storage / "logs" / "laboratory.jsonl")
+        before = resumed or {}
+        self._began = time.perf_counter() - before.get("seconds", 0.0)
+        self._moves = dict(zip(game.players, before.get("moves", [0] * len(game.players)), strict=True))
+        self._behind = dict.fromkeys(game.players, 0)
+        self._totals = {name: _Ratchet(before.get(name, 0)) for name in ("messages", "bytes", "undelivered")}
+        self._players: dict[Hashable, PlayerReport] = {}
+        self._reports: dict[int, Report] = {}
+        self._asked: dict[int, Any] = {}
+        self._away: dict[int, float] = {}
+        self._aside: dict[Hashable, Failure | None] = {}
+        self._time = before.get("time", 0.0)
+        self._seen = self._time
+        self._moved: dict[Hashable, tuple[int, float]] = dict.fromkeys(game.players, (0, self._began))
+
+    # --- the start and the end ------------------------------------------------------------------------------------
+
+    def start(self, *, attach: bool = False, wiring: int = 0) -> None:
+        """Starts the actors of the players that are there, and lets them make their first publications.
+
+        Raises:
+            StartError: they did not start in time, or died while starting.
+            ModelError: a model failed.
+        """
+        self.wiring = wiring
+        self._admit(self._layout.needed(wiring), attach=attach)
+
+    def introduce(self) -> None:
+        """Delivers the first publications, and lets everybody move."""
+        self.call("introduce")
+        self.call("start")
+
+    def stop(self) -> None:
+        """Stops everybody, after the moves under way."""
+        self.call("stop", False)
+
+    def save_and_stop(self) -> None:
+        """Stops everybody, and lets all that live save a checkpoint; the others go on from their last one."""
+        with contextlib.suppress(TimeoutError):
+            self._crew.call("stop", True, patience=self._patience, lost=lambda error: False)
+
+    def rewire(self, wiring: int) -> None:
+        """Goes over to another graph: actors of players that join are started, those of players that leave ended."""
+        before, self.wiring = set(self._crew.handles), wiring
+        needed = self._layout.needed(wiring)
+        self.call("rewire", wiring)
+        joining = [index for index in needed if index not in before]
+        self._admit(joining)
+        self.call("introduce", on=joining)
+        self.call("start", on=joining)
+        for index in before - set(needed):
+            self._crew.end(index)
+            self._reports.pop(index, None)
+            self._asked.pop(index, None)
+
+    def _admit(self, indices: Sequence[int], *, attach: bool = False) -> None:
+        self._crew.start(indices, attach=attach)
+        limit = _START_S + _START_PER_ACTOR_S * len(indices)
+        try:
+            self._crew.call("begin", on=indices, patience=limit, lost=self._lost_at_start)
+        except TimeoutError as error:
+            raise StartError(
+                f"{len(error.args)} of {len(indices)} actors did not start within {limit:.0f} s; "
+                "play fewer players, or give Ray more CPUs and memory"
+            ) from None
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+
+    def call(self, method: str, *arguments: Any, on: Sequence[int] | None = None, each: Any = None) -> dict[int, Any]:
+        """Calls one method of all actors, as often as it takes where the policy is to restart.
+
+        Raises:
+            ModelError: a model failed.
+            PlayerLostError: a process died.
+            StallError: nobody answered for as long as patience allows; it names the players of the silent actors.
+        """
+        try:
+            return self._crew.call(method, *arguments, on=on, patience=self._patience, each=each, lost=self._lost)
+        except TimeoutError as error:
+            self._give_up([p for p, home in self._layout.homes.items() if home in error.args])
+
+    def play_rounds(self, count: int) -> None:
+        """Lets everybody play rounds in step.
+
+        Raises:
+            Setback: a process died, and all are to go back.
+        """
+        self._in_step("play_rounds", count)
+
+    def _in_step(self, method: str, *arguments: Any) -> None:
+        def lost(error: Lost) -> bool:
+            self._lost(error)
+            raise Setback
+
+        try:
+            self._crew.call(method, *arguments, patience=self._patience, lost=lost)
+        except TimeoutError as error:
+            self._give_up([p for p, home in self._layout.homes.items() if home in error.args])
+
+    def take_back(self, number: int, generation: int) -> None:
+        """Takes everybody back to a checkpoint, those that died and live again included."""
+        self._tell("taken back", checkpoint=number)
+        self._crew.call("abort", patience=self._patience, lost=self._lost)
+        self.call("restore", number, generation)
+
+    # --- observations ---------------------------------------------------------------------------------------------
+
+    def save(self, number: int) -> None:
+        """Lets everybody save a checkpoint between two rounds.
+
+        Raises:
+            Setback: a process died, and all are to go back to the one before.
+        """
+        self._in_step("save", number)
+
+    def observe(self, *, first: bool = False, last: bool = False, thorough: bool = False) -> Observation:
+        """What all players report, about one moment; of those that are away what they reported last.
+
+        Arguments:
+            first: before the first move, and thorough.
+            last: after the last move, and thorough.
+            thorough: waits for everybody.
+
+        Raises:
+            ModelError: a model failed.
+            PlayerLostError: a process died.
+            StallError: a player has made no move for longer than patience allows.
+        """
+        thorough = thorough or first or last
+        self._poll(patience=self._patience if thorough else _ANSWER_S, thorough=thorough)
+        present = [p for p in self._game.players if p not in self._layout.absent[self.wiring] and p not in self._aside]
+        if present:
+            self._time = max(self._time, sum(self._moves[p] for p in present) / len(present))
+        now = self._time
+        close = first or last or (now < self._budget and self._looks.due(self._seen, now, self._budget))
+        self._seen = now
+        if not thorough:
+            self._require_progress(present)
+        return Observation(
+            time=now,
+            seconds=time.perf_counter() - self._began,
+            messages=self._totals["messages"].value,
+            bytes=self._totals["bytes"].value,
+            players=[self._view(p) for p in self._game.players],
+            undelivered=self._totals["undelivered"].value,
+            close=close,
+            **(self._closely(first=first, last=last) if close else {}),
+            states=self._answers("state") if last and self._keep_states else {},
+        )
+
+    def _poll(self, patience: float, thorough: bool) -> None:
+        """Asks for reports, one at a time of each actor, and takes in those that come in time."""
+        for index, handle in self._crew.handles.items():
+            if index not in self._asked:
+                self._asked[index] = handle.report.remote()
+        until = time.monotonic() + patience
+        while calls := {call: index for index, call in self._asked.items() if index in self._crew.handles}:
+            expected = sum(thorough or index not in self._away for index in calls.values())
+            timeout = max(0.0, until - time.monotonic()) if expected else 0.0
+            ready, _ = ray.wait(list(calls), num_returns=max(expected, 1), timeout=timeout)
+            if not ready:
+                break
+            again = []
+            for call in ready:
+                index = calls[call]
+                del self._asked[index]
+                try:
+                    self._take(index, self._crew.result(index, call))
+                except Lost as error:
+                    again += [index] if self._lost(error) else []
+            if not (thorough and again):
+                break
+            time.sleep(_RETRY_S)
+            self._asked |= {index: self._crew.handles[index].report.remote() for index in again}
+        silent = [index for index in self._asked if index in self._crew.handles]
+        if thorough and silent:
+            self._give_up([p for p, home in self._layout.homes.items() if home in silent])
+
+    def _take(self, index: int, report: Report) -> None:
+        if report.failure is not None:
+            raise report.failure.error
+        if self._away.pop(index, None) is not None:
+            self._tell("back", actor=index, incarnation=report.incarnation)
+        self._reports[index] = report
+        for player in report.players:
+            name = player.name
+            self._players[name] = player
+            counted = player.moves + self._behind[name]
+            self._behind[name] += max(0, self._moves[name] - counted)
+            self._moves[name] = player.moves + self._behind[name]
+        self._totals["messages"].read(index, sum(p.sent for p in report.players))
+        self._totals["bytes"].read(index, sum(p.bytes for p in report.players))
+        self._totals["undelivered"].read(index, report.superseded + report.unreachable)
+        for name, failure in report.aside.items():
+            if name not in self._aside:
+                self._aside[name] = failure
+                self._tell("aside", player=str(name), move=failure.move, cause=failure.cause)
+        if report.wiring != self.wiring:
+            self._crew.handles[index].rewire.remote(self.wiring)
+
+    def _view(self, name: Hashable) -> PlayerView:
+        report = self._players.get(name)
+        if report is None or name in self._layout.absent[self.wiring]:
+            return PlayerView(self._moves[name], None, {}, {}, 0.0)
+        return PlayerView(
+            self._moves[name], report.mean, report.letters, report.rejected, report.staleness, report.bytes
+        )
+
+    def _closely(self, *, first: bool, last: bool) -> dict[str, Any]:
+        """What the players answer, as the fields of an `Observation`; see `looks.closely`."""
+        looks, found = self._looks, {}
+        if looks.rows:
+            drawn = self._answers("measure", looks.rows)
+            found["samples"] = {p: self._batch(p, drawn.get(p)) for p in self._game.players}
+        if looks.regret_steps and not first:
+            found["regret_estimates"] = self._answers("estimate_regret", looks.regret_steps)
+        if self._tests:
+            found["scores"] = self._scores()
+        if last or (looks.count > 2 and not first):
+            found["held_out"] = self._answers("held_out")
+        return found
+
+    def _batch(self, player: Hashable, rows: Any) -> Batch | None:
+        return None if rows is None else self._spaces[player].batch(rows)
+
+    def _scores(self) -> dict[Hashable, Any]:
+        homes = self._layout.homes
+
+        def own(index: int) -> tuple[Any, ...]:
+            here = [p for p in self._tests if homes[p] == index]
+            rows = list({id(self._tests[p]): self._tests[p] for p in here}.values())
+            return (self._looks.label, {p: rows.index(self._tests[p]) for p in here}, *rows)
+
+        answers = self.call("score", each=own)
+        return {p: s for answer in answers.values() for p, s in answer.items()}
+
+    def _answers(self, method: str, *arguments: Any) -> dict[Hashable, Any]:
+        found = {p: a for answer in self.call(method, *arguments).values() for p, a in answer.items()}
+        return {p: found[p] for p in self._game.players if p in found}
+
+    # --- trouble --------------------------------------------------------------------------------------------------
+
+    def _lost(self, error: Lost) -> bool:
+        """An actor is not there: whether to call it again.
+
+        Raises:
+            PlayerLostError: the policy is to fail, or it has died too often.
+        """
+        players = [p for p, home in self._layout.homes.items() if home == error.index]
+        policy = self._deployment.on_failure
+        if policy == "fail" or (policy == "restart" and error.forever):
+            often = f" for the last of {self._deployment.restarts + 1} times" if policy == "restart" else ""
+            raise PlayerLostError(
+                f"the process of {_named(players)} died{often}; "
+                "if memory is short, play fewer players or smaller models"
+            ) from error.error
+        if policy == "skip":
+            for player in players:
+                self._aside.setdefault(player, None)
+            self._crew.handles.pop(error.index, None)
+            self._tell("aside", actor=error.index, players=[str(p) for p in players], cause="its process died")
+            return False
+        if error.index not in self._away:
+            self._away[error.index] = time.monotonic()
+            self._tell("away", actor=error.index, players=[str(p) for p in players], cause=str(error.error))
+        return True
+
+    def _lost_at_start(self, error: Lost) -> bool:
+        if error.forever or self._deployment.on_failure != "restart":
+            reason = str(error.error).strip().splitlines()[-1]
+            raise StartError(f"an actor died while starting: {reason}") from error.error
+        return True
+
+    def _require_progress(self, players: Sequence[Hashable]) -> None:
+        """Raises StallError if a player has made no move for longer than patience allows."""
+        now = time.perf_counter()
+        for player in players:
+            if self._moves[player] > self._moved[player][0] or player not in self._players:
+                self._moved[player] = (self._moves[player], now)
+        stuck = [player for player in players if now - self._moved[player][1] > self._patience]
+        if stuck:
+            self._give_up(stuck)
+
+    def _give_up(self, players: Sequence[Hashable]) -> NoReturn:
+        raise StallError(
+            f"{_named(players)} did not move or answer for {self._patience:g} s; "
+            "look at its model, or raise play.patience if its moves take longer"
+        )
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        if self._log is not None:
+            self._log.write(event, **fields)
+
+
+@final
+class _Ratchet:
+    """A total over actors of counts that fall when one is taken back; the total does not.
+
+    Arguments:
+        least: what it was before.
+    """
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+        self._last: dict[int, int] = {}
+        self._behind = 0
+
+    def read(self, index: int, count: int) -> None:
+        """Takes in the count of an actor."""
+        self._behind += max(0, self._last.get(index, 0) - count)
+        self._last[index] = count
+
+    @property
+    def value(self) -> int:
+        """The total."""
+        total = sum(self._last.values()) + self._behind
+        self._behind += max(0, self._least - total)
+        self._least = max(self._least, total)
+        return self._least
+
+
+def _named(players: Sequence[Hashable]) -> str:
+    shown = ", ".join(map(str, players[:10])) + (", …" if len(players) > 10 else "")
+    return f"player {shown}" if players else "a player"

@@ -96,8 +96,8 @@ def predict_tracking(game: Game, sequence: GraphSequence, rounds: int) -> Tracki
     by the difference of the two equilibria. The covariance of the players is S ← M S Mᵀ + η_r Q η_r with
     M = (1 − η_r) I + η_r W_k and Q = W_k diag(V/n) W_kᵀ for broadcast batches, diag(Σ_j w_ij² V_j/n) for fresh ones;
     rms² = errors² + mean S_ii. V is taken at the expected means: exact where V does not depend on μ, and to first order
-    in 1/n elsewhere. A player that is absent stays as it is, and is left out of both figures; whoever joins for the first
-    time starts as everybody did.
+    in 1/n elsewhere. A player that is absent stays as it is, and is left out of both figures; whoever joins for the
+    first time starts as everybody did.
 
     Arguments:
         game: the players' data, starts, steps η and samples n; its graph plays no part. Everybody tells all listeners

@@ -59,7 +59,10 @@ def compare(
         significance: probability with which one comparison may raise a false alarm.
         before: for how long the players had played when times began at 0.
     """
-    found = (_rate(times, amplitudes, prediction, significance, before), _floor(times, squares, prediction, significance))
+    found = (
+        _rate(times, amplitudes, prediction, significance, before),
+        _floor(times, squares, prediction, significance),
+    )
     return tuple(comparison for comparison in found if comparison is not None)
 
 

@@ -1,4 +1,4 @@
-"""What is judged of a run that players join and leave: those present in the end, since the last of them came or went."""
+"""What is judged of a run that players join and leave: those present in the end, since the last came or went."""
 
 __all__ = ["changes_of", "last_stage"]
 

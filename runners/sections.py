@@ -198,9 +198,9 @@ class NetworkSection(Section):
 
 
 class ChangesSection(Section):
-    """A graph that changes: `rewiring`, `failing-edges`, graph files that take over in turn, or players who come and go.
+    """A graph that changes: `rewiring`, `failing-edges`, graph files that take over in turn, or a `membership`.
 
-    `membership` takes `events` of (time, player, join or leave), and the rule by which the others make up for the absent.
+    `membership` takes `events` of (time, player, join or leave), and the rule by which the others make up for them.
     """
 
     kind: Literal["none", "rewiring", "failing-edges", "files", "membership"] = "none"

@@ -104,9 +104,7 @@ class Stages:
         self.players = graphs.players
         self.starts = [time / unit for time in graphs.times]
         self.present = np.array([[p not in away for p in self.players] for away in graphs.absent])
-        self.games = [
-            present_game(game, graph, away) for graph, away in zip(graphs.graphs, graphs.absent, strict=True)
-        ]
+        self.games = [present_game(game, graph, away) for graph, away in zip(graphs.graphs, graphs.absent, strict=True)]
         self._rule, self._schedules = graphs.rule, schedules
         self.oracle = cache(self._oracle)
         self.prediction = cache(self._prediction)

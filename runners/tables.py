@@ -98,7 +98,7 @@ def run_panel(outcome: Outcome) -> Panel:
 
 
 def changes_table(changes: Sequence[Change]) -> Table:
-    """One line for the start of a game and for each time players come or go: who, and what is predicted from then on."""
+    """One line for the start of a game and for each time players come or go: who, and what is predicted then."""
     rules = {change.rule for change in changes} - {None}
     title = f"{len(changes) - 1} changes" + (f", rule {rules.pop()}" if rules else "")
     table = Table(title=title, title_justify="left", header_style="bold")

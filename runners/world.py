@@ -62,8 +62,8 @@ def build_changes(experiment: Experiment, game: Game, until: float) -> GraphSequ
     """The graphs that take over from each other up to a time; None for a graph that stays.
 
     Raises:
-        ValueError: times or rates out of range, graph files that cannot be read, players that change, or are not there to
-            come and go, or come and go after the end.
+        ValueError: times or rates out of range, graph files that cannot be read, players that change, or events of
+            players that are unknown, or come after the end.
     """
     section, alpha = experiment.changes, experiment.alpha
     if section.kind == "none":

@@ -48,8 +48,8 @@ def membership(G: DiGraph, events: Iterable[Event], rule: str = "proportional") 
         SequenceError: a time that is negative, not finite or out of order, a player that leaves while absent or joins
             while present, or nobody left.
         UnknownNameError: no such rule, event or player; the nearest name is suggested.
-        UnanchoredError: at some time real data no longer reaches somebody, or somebody with α_ii = 0, who has no data of
-            its own, would have to learn from it; the time, the players and the remedy are named.
+        UnanchoredError: at some time real data no longer reaches somebody, or somebody with α_ii = 0, who has no data
+            of its own, would have to learn from it; the time, the players and the remedy are named.
         GraphError and its kin: as `validate`.
 
     >>> import networkx as nx
@@ -102,9 +102,10 @@ def _absences(G: DiGraph, events: list[Event]) -> Iterator[tuple[float, frozense
                 _happen(away, player, what, time)
         if len(away) == len(G):
             raise SequenceError(f"nobody is present from time {time:g} on, expected at least one player; let one stay")
-        if away != before:
-            before = frozenset(away)
-            yield time, before
+        now_away = frozenset(away)
+        if now_away != before:
+            before = now_away
+            yield time, now_away
 
 
 def _happen(away: set[Hashable], player: Hashable, what: str, time: float) -> None:

@@ -35,12 +35,13 @@ def remaining(edges: EdgeArrays, live: NDArray[np.bool_], rule: str) -> Array:
     received = np.bincount(edges.listener, weights=heard, minlength=edges.n_players)
     self_weights = edges.self_weights
     alone = received == 0
-    total = np.where(alone, 1.0, received)
+    kept: Array
+    scale: Array
     if rule == "self":
         kept, scale = 1 - received, np.ones_like(received)
     else:
         kept = self_weights if rule == "neighbours" else self_weights / np.where(alone, 1.0, self_weights + received)
-        scale = (1 - kept) / total
+        scale = (1 - kept) / np.where(alone, 1.0, received)
     kept = np.where(alone, 1.0, kept)
     alpha = np.where(own, kept[edges.listener], heard * np.where(alone, 0.0, scale)[edges.listener])
     touched = np.zeros(edges.n_players, dtype=bool)

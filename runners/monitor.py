@@ -117,8 +117,8 @@ class Totals:
 class Monitor:
     """Turns observations into records and keeps a bounded trace of them for the summary.
 
-    Stationary figures are means over the last quarter of the run, but only after the last player came or went. The trace
-    is thinned to at most 2,048 records, so that memory does not grow with time.
+    Stationary figures are means over the last quarter of the run, but only since the last player came or went. The
+    trace is thinned to at most 2,048 records, so that memory does not grow with time.
 
     Arguments:
         game: the game.

@@ -279,7 +279,10 @@ def test_who_has_no_data_is_not_left_alone_with_it(rule: str, who: int) -> None:
     [
         ((frozenset(),), "got 1 sets of absent players for 2 graphs"),
         ((frozenset({9}), frozenset()), "absent from time 0 are 9, expected players of the graph"),
-        ((frozenset(), frozenset({0})), "player 0 is absent from time 3 but has edges of alpha > 0 with 1, 2, expected"),
+        (
+            (frozenset(), frozenset({0})),
+            "player 0 is absent from time 3 but has edges of alpha > 0 with 1, 2, expected",
+        ),
     ],
 )
 def test_absences_that_a_graph_contradicts_are_refused(absent: Any, message: str) -> None:

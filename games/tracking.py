@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..topology import GraphSequence, listening_matrix, self_weights, time_average
 from .family import Array
@@ -25,7 +25,8 @@ class Tracking:
     Arguments:
         times: `[R + 1]`, 0, 1, …, R.
         means: `[R + 1, N, d]`, expected mean parameters: play with infinitely many samples a message.
-        errors: `[R + 1]`, root mean square of `means` minus the equilibrium in force, over players and statistics.
+        errors: `[R + 1]`, root mean square of `means` minus the equilibrium in force, over the players present and
+            statistics.
         rms: `[R + 1]`, the same of play with the game's samples a message, in expectation over its noise; None for more
             than 1000 players.
     """
@@ -39,7 +40,8 @@ class Tracking:
 def equilibria(game: Game, sequence: GraphSequence) -> Array:
     """The Nash equilibrium of each graph of a sequence, played with the data of `game`: `[K, N, d]`.
 
-    μ*_k = (I − W_k)⁻¹ D_k μ̂. The graph of `game` itself plays no part.
+    μ*_k = (I − W_k)⁻¹ D_k μ̂. The graph of `game` itself plays no part. A player that is absent has its own data's mean
+    statistics there; what is measured over players leaves it out.
 
     Raises:
         GameError: other players than the game's, or in another order; or a graph that does not suit their data, see
@@ -53,11 +55,11 @@ def tracking_error(times: ArrayLike, means: ArrayLike, sequence: GraphSequence, 
     """Root mean square distance of a trajectory to the equilibrium in force at each time: `[T]`.
 
     √(mean over i and statistics of (μ_i(t) − μ*_{k(t),i})²), k(t) the graph in force at t; at the very time of a change
-    that is the new one.
+    that is the new one. The mean is over the players that are present then.
 
     Arguments:
         times: `[T]`, not negative, not decreasing.
-        means: `[T, N, d]`, mean parameters of the players at these times.
+        means: `[T, N, d]`, mean parameters of the players at these times; those of the absent may be NaN.
         sequence: the graphs played on.
         targets: `[K, N, d]`, from `equilibria`.
 
@@ -76,11 +78,13 @@ def tracking_error(times: ArrayLike, means: ArrayLike, sequence: GraphSequence, 
         raise ValueError(
             f"means have shape {mu.shape}, expected {(len(t), *stars.shape[1:])} (times, players, statistics)"
         )
-    missing = np.flatnonzero(np.isnan(mu).any(axis=(1, 2)))
+    piece = np.searchsorted(np.array(sequence.times), t, side="right") - 1
+    present = _present(sequence)[piece]
+    missing = np.flatnonzero((np.isnan(mu).any(axis=2) & present).any(axis=1))
     if len(missing):
         raise ValueError(f"means at time {t[missing[0]]:g} are NaN, expected mean parameters; leave such times out")
-    piece = np.searchsorted(np.array(sequence.times), t, side="right") - 1
-    errors: Array = np.sqrt(((mu - stars[piece]) ** 2).mean(axis=(1, 2)))
+    squares = np.where(present, ((mu - stars[piece]) ** 2).mean(axis=2), 0.0)
+    errors: Array = np.sqrt(squares.sum(axis=1) / present.sum(axis=1))
     return errors
 
 
@@ -92,7 +96,8 @@ def predict_tracking(game: Game, sequence: GraphSequence, rounds: int) -> Tracki
     by the difference of the two equilibria. The covariance of the players is S ← M S Mᵀ + η_r Q η_r with
     M = (1 − η_r) I + η_r W_k and Q = W_k diag(V/n) W_kᵀ for broadcast batches, diag(Σ_j w_ij² V_j/n) for fresh ones;
     rms² = errors² + mean S_ii. V is taken at the expected means: exact where V does not depend on μ, and to first order
-    in 1/n elsewhere.
+    in 1/n elsewhere. A player that is absent stays as it is, and is left out of both figures; whoever joins for the
+    first time starts as everybody did.
 
     Arguments:
         game: the players' data, starts, steps η and samples n; its graph plays no part. Everybody tells all listeners
@@ -122,6 +127,7 @@ def predict_tracking(game: Game, sequence: GraphSequence, rounds: int) -> Tracki
         raise NoClosedFormError(
             f"player {others[0]} does not tell all its listeners after every move: its tracking has no prediction"
         )
+    here = _present(sequence)
     samples = np.array([s.samples for s in specs])
     fresh = np.array([s.gossip.fresh for s in specs])
     times = np.arange(rounds + 1, dtype=np.float64)
@@ -129,22 +135,24 @@ def predict_tracking(game: Game, sequence: GraphSequence, rounds: int) -> Tracki
     steps = np.array([[s.step.at(r) for s in specs] for r in range(rounds)]).reshape(rounds, len(specs))
     oracle, current = next(oracles), 0
     mu = oracle.start
-    means, errors, variances = [mu], [_rms(mu - oracle.equilibrium)], [0.0]
+    means, errors, variances = [mu], [_rms((mu - oracle.equilibrium)[here[0]])], [0.0]
+    scatter: Array = np.zeros(len(specs))
     covariance = np.zeros((len(specs), len(specs))) if len(specs) <= _DENSE else None
     for r in range(rounds):
-        eta = steps[r][:, None]
+        eta = np.where(here[current], steps[r], 0.0)[:, None]
         if covariance is not None:
             noise = oracle.family.variance(mu).mean(axis=-1) / samples
             pull = eta * oracle.listening
             step = pull + np.diag(1 - eta[:, 0])
             heard = (pull * np.where(fresh, 0.0, noise)) @ pull.T + np.diag(pull**2 @ np.where(fresh, noise, 0.0))
             covariance = step @ covariance @ step.T + heard
-            variances.append(float(np.trace(covariance)) / len(specs))
+            scatter = np.diag(covariance)
         mu = (1 - eta) * mu + eta * oracle.best_response(mu)
         while current < piece[r + 1]:
             oracle, current = next(oracles), current + 1
         means.append(mu)
-        errors.append(_rms(mu - oracle.equilibrium))
+        errors.append(_rms((mu - oracle.equilibrium)[here[current]]))
+        variances.append(float(scatter[here[current]].mean()))
     bias = np.array(errors)
     rms = None if covariance is None else np.sqrt(bias**2 + np.array(variances))
     return Tracking(times, np.array(means), bias, rms)
@@ -171,6 +179,11 @@ def _oracles(game: Game, sequence: GraphSequence) -> Iterator[Oracle]:
         )
         for G in sequence.graphs
     )
+
+
+def _present(sequence: GraphSequence) -> NDArray[np.bool_]:
+    """Who takes part while each graph is in force: `[K, N]`."""
+    return np.array([[player not in away for player in sequence.players] for away in sequence.absent])
 
 
 def _rms(error: Array) -> float:

@@ -45,6 +45,7 @@ def compare(
     prediction: Prediction,
     *,
     significance: float,
+    before: float = 0.0,
 ) -> tuple[Comparison, ...]:
     """Rate and floor, each where there is a prediction and a measurement.
 
@@ -56,17 +57,23 @@ def compare(
         amplitudes: of the error along the predicted mode, T of them.
         prediction: what theory said.
         significance: probability with which one comparison may raise a false alarm.
+        before: for how long the players had played when times began at 0.
     """
-    found = (_rate(times, amplitudes, prediction, significance), _floor(times, squares, prediction, significance))
+    found = (
+        _rate(times, amplitudes, prediction, significance, before),
+        _floor(times, squares, prediction, significance),
+    )
     return tuple(comparison for comparison in found if comparison is not None)
 
 
 def _rate(
-    times: Array, amplitudes: Sequence[float | None], prediction: Prediction, significance: float
+    times: Array, amplitudes: Sequence[float | None], prediction: Prediction, significance: float, before: float
 ) -> Comparison | None:
     mode = prediction.mode
-    slope = None if mode is None else measured_slope(times.tolist(), amplitudes, mode, prediction.schedule)
-    if mode is None or slope is None:
+    if mode is None:
+        return None
+    slope = measured_slope(times.tolist(), amplitudes, mode, prediction.schedule, before=before)
+    if slope is None:
         return None
     if slope.error is None:
         sentence = (

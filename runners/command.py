@@ -18,13 +18,14 @@ from ..games import FleetGame, Game
 from ..topology import attach_alpha, is_graph_file, read_graph, validate
 from .directory import RunDirectory
 from .experiment import ExperimentError, dump_experiment, experiment_names, load_experiment
-from .foresight import array_figures, graph_figures, played_schedule
+from .foresight import array_figures, graph_figures, played_schedule, stages_of
 from .neural_games import build_watch
 from .outcome import Outcome
 from .playing import ENGINES
 from .session import Interrupted, Session, engine_options
+from .stages import Change
 from .staging import build_game
-from .tables import NARROWEST, player_table, prediction_lines, run_panel, topology_table
+from .tables import NARROWEST, changes_table, player_table, prediction_lines, run_panel, topology_table
 
 app = typer.Typer(
     add_completion=False,
@@ -127,7 +128,10 @@ def topology(
     directed: Annotated[bool, typer.Option(help="Take the lines of an edge list as one-way.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
 ) -> None:
-    """Say what is known before play: reach, influence, speed and noise floor, those of an experiment as played."""
+    """Say what is known before play: reach, influence, speed and noise floor, those of an experiment as played.
+
+    Of an experiment in which players come and go: of each change, then of those present in the end.
+    """
     console = _console()
     with _wrong_request(console):
         if is_graph_file(source):
@@ -135,6 +139,7 @@ def topology(
                 raise ExperimentError("--set changes an experiment, but a graph file was given; leave it out")
             graph, game = _weighted(read_graph(Path(source), directed=directed), console), None
             runner = played = None
+            changes: list[Change] = []
         else:
             plan = load_experiment(source, settings)
             built = build_game(plan)
@@ -142,14 +147,19 @@ def topology(
             if isinstance(built, FleetGame):
                 _show_arrays(array_figures(built, options["schedule"]), as_json)
                 return
-            graph, game, runner = built.graph, built, plan.play.runner
-            played = played_schedule(runner, built, options)
+            runner, stages = plan.play.runner, stages_of(plan.play.runner, built, options)
+            game = built if stages is None else stages.games[-1]
+            graph, changes = game.graph, [] if stages is None else stages.planned()
+            played = played_schedule(runner, game, options if stages is None else {**options, "graphs": None})
         validate(graph, anchored=not isinstance(game, Game) or game.anchored)
     figures = graph_figures(graph, game, runner=runner, played=played)
+    figures["changes"] = [change.figures() for change in changes[1:]]
     if as_json:
         typer.echo(json.dumps(figures, allow_nan=False))
         return
     output = Console(width=None if sys.stdout.isatty() else NARROWEST)
+    if changes:
+        output.print(changes_table(changes))
     output.print(topology_table(graph))
     for line in prediction_lines(figures["predicted"]):
         output.print(line, highlight=False, soft_wrap=True)

@@ -58,6 +58,7 @@ def diagnose(
     *,
     significance: float = 1e-3,
     tolerance: float = 0.2,
+    before: float = 0.0,
 ) -> Diagnosis:
     """Names how a run ended, from its trace alone.
 
@@ -68,6 +69,7 @@ def diagnose(
         significance: probability with which one test may raise a false alarm.
         tolerance: by how much the root mean square error may exceed the predicted floor besides its standard error:
             the floor is an expansion in 1/n around the equilibrium, not exact.
+        before: for how long the players had played when the trace began, if it is not that of a whole run.
 
     Raises:
         ValueError: no records, or a parameter outside (0, 1).
@@ -93,14 +95,17 @@ def diagnose(
     signatures = find_signatures(
         seen, rhythm=_moving(rhythm, growing), settled=settled, significance=significance, tolerance=tolerance
     )
-    comparisons = _compared(trace, prediction, significance)
+    comparisons = _compared(trace, prediction, significance, before)
     return Diagnosis(outcome, (reason, *(c.sentence for c in comparisons)), signatures, comparisons)
 
 
-def _compared(trace: Sequence[Record], prediction: Prediction, significance: float) -> tuple[Comparison, ...]:
+def _compared(
+    trace: Sequence[Record], prediction: Prediction, significance: float, before: float
+) -> tuple[Comparison, ...]:
     times, errors = np.array([r.time for r in trace]), [r.error_rms for r in trace]
     squares = None if any(e is None for e in errors) else np.array(errors, np.float64) ** 2
-    return compare(times, squares, [r.amplitude for r in trace], prediction, significance=significance)
+    amplitudes = [r.amplitude for r in trace]
+    return compare(times, squares, amplitudes, prediction, significance=significance, before=before)
 
 
 def _moving(rhythm: Rhythm | None, growing: str | None) -> str | None:

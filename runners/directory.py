@@ -103,6 +103,7 @@ class RunDirectory:
         players = [
             {
                 "player": str(p.player),
+                "present": p.present,
                 "moves": p.moves,
                 "regret": p.regret,
                 "error": p.error,

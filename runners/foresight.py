@@ -1,6 +1,6 @@
 """What is known before anyone plays: figures of a graph alone, and of an experiment as it will be played."""
 
-__all__ = ["array_figures", "describe", "graph_figures", "played_schedule"]
+__all__ = ["array_figures", "describe", "graph_figures", "played_schedule", "stages_of"]
 
 import contextlib
 from collections.abc import Mapping
@@ -21,8 +21,9 @@ from ..games import (
     predict,
     predict_fleet,
 )
-from ..topology import UnanchoredError, effective_sources, influence, require_name, spectral_radius
+from ..topology import GraphSequence, UnanchoredError, effective_sources, influence, require_name, spectral_radius
 from .network import Duration, Network, schedule_of
+from .stages import Stages
 
 _MOST_SHOWN = 100
 """Players up to whose number the influence matrix is given."""
@@ -55,6 +56,18 @@ def played_schedule(runner: str, game: Game, options: Mapping[str, Any]) -> Sche
         return schedule_of(Network(), game, changing=False)
     schedule = schedule_of(_POISSON, game, changing=False)
     return replace(schedule, known=schedule.known and options.get("rate", 20.0) is not None)
+
+
+def stages_of(runner: str, game: Game, options: Mapping[str, Any]) -> Stages | None:
+    """Who plays when on an engine, and what is predicted then; None where nobody comes or goes.
+
+    Arguments, Raises as `played_schedule`.
+    """
+    graphs: GraphSequence | None = options.get("graphs")
+    if graphs is None or not graphs.elastic:
+        return None
+    network, plain = options.get("network") or Network(), {**options, "graphs": None}
+    return Stages(game, graphs, network.compute.average, lambda rest: played_schedule(runner, rest, plain))
 
 
 def describe(schedule: Schedule) -> str:

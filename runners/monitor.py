@@ -26,6 +26,7 @@ from ..topology import GraphSequence
 from .examination import Examiner, Look
 from .observation import Observation, PlayerView
 from .slopes import measured_slope
+from .stages import Stages
 
 _WINDOW = 0.25
 _KEPT = 2048
@@ -43,11 +44,12 @@ class Record:
         messages: delivered so far.
         bytes: of their values.
         players: in the order of the graph; none in the trace that the monitor keeps.
-        regrets: in nats, `[N]`.
-        errors: root mean square over the statistics of μ_i − μ*_i, `[N]`.
+        regrets: in nats, `[N]`; NaN for players that are absent.
+        errors: root mean square over the statistics of μ_i − μ*_i, `[N]`; NaN for players that are absent.
         amplitude: of the error along the mode whose speed is measured.
         undelivered: messages that never reached their listener.
         totals: figures of all players together, where those of each are no longer held.
+        present: who takes part, `[N]`; None for all. Figures of all players together are of these.
     """
 
     time: float
@@ -60,6 +62,7 @@ class Record:
     amplitude: float | None
     undelivered: int = 0
     totals: "Totals | None" = None
+    present: NDArray[np.bool_] | None = None
 
     @property
     def nash_gap(self) -> float | None:
@@ -81,7 +84,10 @@ class Record:
         """Figures of all players together, which outlast those of each."""
         if self.totals is not None:
             return self.totals
-        regrets, errors = self.regrets, self.errors
+        regrets, errors = (
+            found if found is None or self.present is None else found[self.present]
+            for found in (self.regrets, self.errors)
+        )
         return Totals(
             None if regrets is None else float(regrets.max()),
             None if regrets is None else float(regrets.mean()),
@@ -111,8 +117,8 @@ class Totals:
 class Monitor:
     """Turns observations into records and keeps a bounded trace of them for the summary.
 
-    Stationary figures are means over the last quarter of the run. The trace is thinned to at most 2,048 records, so
-    that memory does not grow with time.
+    Stationary figures are means over the last quarter of the run, but only since the last player came or went. The
+    trace is thinned to at most 2,048 records, so that memory does not grow with time.
 
     Arguments:
         game: the game.
@@ -120,6 +126,8 @@ class Monitor:
         graphs: graphs that take over from each other; each moment is then held against the equilibrium of its graph.
         unit: length of a unit of the records' time, in that of `graphs`.
         examiner: examines close looks; they are not kept without one.
+        stages: who is present when, and what is predicted then; made from `graphs` and the one schedule by default.
+            Those absent are left out, `prediction` is that of the last stage, with NaN as floors of the absent.
     """
 
     def __init__(
@@ -130,7 +138,9 @@ class Monitor:
         graphs: GraphSequence | None = None,
         unit: float = 1.0,
         examiner: Examiner | None = None,
+        stages: Stages | None = None,
     ) -> None:
+        self.stages, self.stage = stages, 0
         self.players: Sequence[Hashable] = game.players
         self.oracle: Oracle | FleetOracle | TableOracle | None
         self.prediction: Prediction
@@ -143,8 +153,17 @@ class Monitor:
         else:
             if isinstance(schedule, FleetSchedule):
                 raise ValueError(f"schedule is {schedule!r}, expected a Schedule; see games.Schedule")
-            self.oracle = _oracle(game)
-            self.prediction = predict(game, schedule, oracle=self.oracle)
+            plain = schedule
+            if graphs is not None and graphs.elastic and stages is None:
+                self.stages = Stages(game, graphs, unit, lambda _: plain)
+            if self.stages is None:
+                self.oracle = _oracle(game)
+                self.prediction = predict(game, schedule, oracle=self.oracle)
+            else:
+                self.oracle = self.stages.oracle(0)
+                last = len(self.stages) - 1
+                self.prediction = replace(self.stages.prediction(last), floors=self.stages.all_floors(last))
+                graphs = None
         self._pieces = [] if graphs is None or isinstance(game, FleetGame) else _pieces(game, graphs, unit)
         self._named = isinstance(game, Game) and any(s.family is not None for s in game.specs.values())
         self.trace: list[Record] = []
@@ -156,6 +175,8 @@ class Monitor:
 
     def read(self, observed: Observation) -> Record:
         """The record of an observation, which is also added to the trace."""
+        if self.stages is not None:
+            return self._read_stage(observed, self.stages)
         mode = self.prediction.mode
         regrets = errors = amplitude = None
         for start, oracle in self._pieces:
@@ -169,17 +190,7 @@ class Monitor:
         elif self.oracle is not None and (means := observed.means) is not None:
             regrets, errors = self.oracle.regrets(means), self.oracle.errors(means)
             amplitude = mode.amplitude(means - self.oracle.equilibrium) if mode else None
-        record = Record(
-            observed.time,
-            observed.seconds,
-            observed.messages,
-            observed.bytes,
-            observed.players,
-            regrets,
-            errors,
-            amplitude,
-            observed.undelivered,
-        )
+        record = _record(observed, regrets, errors, amplitude)
         self._keep(record)
         if observed.close and self._examiner is not None:
             self.looks.append(self._examiner.look(observed))
@@ -187,7 +198,37 @@ class Monitor:
 
     def remember(self, record: Record) -> None:
         """Adds a record of the same run, as read back from disk, to the trace."""
+        if self.stages is not None:
+            self._enter(record.time, self.stages)
+            record = replace(record, present=self.stages.present[self.stage])
         self._keep(record)
+
+    def _enter(self, time: float, stages: Stages) -> None:
+        self.stage = stages.at(time)
+        self.oracle = stages.oracle(self.stage)
+
+    def _read_stage(self, observed: Observation, stages: Stages) -> Record:
+        """The record of those present; of the others nothing is asked."""
+        self._enter(observed.time, stages)
+        number, oracle = self.stage, stages.oracle(self.stage)
+        present = stages.present[number]
+        regrets = errors = amplitude = None
+        means = [v.mean for v, here in zip(observed.players, present, strict=True) if here]
+        known = [m for m in means if m is not None]
+        if oracle is not None and len(known) == len(means):
+            mode = self.prediction.mode if number == len(stages) - 1 else None
+            if isinstance(oracle, TableOracle):
+                found = oracle.regrets(known), oracle.errors(known)
+            else:
+                mu = np.stack(known)
+                found = oracle.regrets(mu), oracle.errors(mu)
+                amplitude = mode.amplitude(mu - oracle.equilibrium) if mode else None
+            regrets, errors = (stages.spread(values, number) for values in found)
+        record = replace(_record(observed, regrets, errors, amplitude), present=present)
+        self._keep(record)
+        if observed.close and self._examiner is not None:
+            self.looks.append(stages.look(self._examiner, observed))
+        return record
 
     @property
     def evidence(self) -> list[Record]:
@@ -199,7 +240,8 @@ class Monitor:
         for any model that can hit a mixture: Σ_j B_ij h_j. Where it is not known of every player, nothing is said.
         """
         predicted = None if self._examiner is None else self._examiner.predicted
-        if self.oracle is not None or predicted is None or self._pieces or self._named or np.isnan(predicted).any():
+        changing = self._pieces or self.stages is not None
+        if self.oracle is not None or predicted is None or changing or self._named or np.isnan(predicted).any():
             return self.trace
         found = []
         for look in self.looks:
@@ -211,10 +253,12 @@ class Monitor:
 
     @property
     def window(self) -> list[Record]:
-        """The records of the last quarter of the run."""
+        """The records of the last quarter of the run, but none before the last player came or went."""
         if not self.trace:
             return []
         start = self.trace[-1].time * (1 - _WINDOW)
+        if self.stages is not None:
+            start = max(start, self.stages.starts[-1])
         return [r for r in self.trace if r.time >= start]
 
     def regrets(self) -> NDArray[np.float64] | None:
@@ -235,7 +279,9 @@ class Monitor:
         mode = self.prediction.mode
         if mode is None:
             return None
-        times, amplitudes = [r.time for r in self.trace], [r.amplitude for r in self.trace]
+        begun = 0.0 if self.stages is None else self.stages.starts[-1]
+        kept = [r for r in self.trace if r.time >= begun]
+        times, amplitudes = [r.time - begun for r in kept], [r.amplitude for r in kept]
         slope = measured_slope(times, amplitudes, mode, self.prediction.schedule)
         return None if slope is None else slope.value
 
@@ -257,6 +303,25 @@ class Monitor:
         kept = max(1, _ARRAYS_KEPT // numbers)
         if len(self.trace) > kept and self.trace[-1 - kept].players:
             self.trace[-1 - kept] = self.trace[-1 - kept].without_players()
+
+
+def _record(
+    observed: Observation,
+    regrets: NDArray[np.float64] | None,
+    errors: NDArray[np.float64] | None,
+    amplitude: float | None,
+) -> Record:
+    return Record(
+        observed.time,
+        observed.seconds,
+        observed.messages,
+        observed.bytes,
+        observed.players,
+        regrets,
+        errors,
+        amplitude,
+        observed.undelivered,
+    )
 
 
 def _pieces(game: Game, graphs: GraphSequence, unit: float) -> list[tuple[float, Oracle | TableOracle | None]]:

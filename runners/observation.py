@@ -19,7 +19,7 @@ class PlayerView:
 
     Arguments:
         moves: moves made.
-        mean: mean parameters, `[size]`, or None.
+        mean: mean parameters, `[size]`, or None; of no account while the player is absent from the graph in force.
         letters: what became of messages that fitted: `accepted`, `duplicate`, `outdated`, `replaced`.
         rejected: refused messages by reason.
         staleness: mean age of the letters held, in the player's moves.
@@ -44,7 +44,8 @@ class Observation:
         messages: delivered so far.
         bytes: of their values.
         players: in the order of the graph; a list, or arrays that look like one.
-        undelivered: messages lost, replaced by newer ones before they were sent, or whose receiver was away.
+        undelivered: messages lost, replaced by newer ones before they were sent, or whose receiver was away or whose
+            sender had left.
         close: whether the players were looked at closely, see `Looks`; else the fields below are empty.
         samples: rows generated for measurement.
         held_out: mean log-density of each player's holdout, in nats a row.

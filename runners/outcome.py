@@ -4,7 +4,7 @@ __all__ = ["CAN_GENERATE", "Outcome", "PlayerOutcome", "conclude", "finite"]
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from ..games import Batch, FleetGame, Game, Prediction, total_variation
 from .diagnosis import Diagnosis, diagnose
 from .examination import Examiner, Look, Quality
 from .fleet_outcome import PlayerOutcomes, diagnose_fleet
+from .last_stage import changes_of, last_stage
 from .monitor import Monitor, Record
 from .observation import Observation
+from .stages import Change
 from .views import total_moves
 
 CAN_GENERATE = 0.005
@@ -42,6 +44,7 @@ class PlayerOutcome:
         regret_estimate: of a black box, at the end.
         scores: how it does on test rows.
         quality: how close what it generates is to real rows.
+        present: whether it took part in the end; of one that did not only what it did before is told.
     """
 
     player: Hashable
@@ -58,6 +61,7 @@ class PlayerOutcome:
     regret_estimate: RegretEstimate | None = None
     scores: Scores | None = None
     quality: Quality | None = None
+    present: bool = True
 
     @property
     def accuracy(self) -> float | None:
@@ -103,6 +107,7 @@ class Outcome:
         diagnosis: the reasons for the outcome, and the ways of failing that were recognised.
         looks: what the close looks showed; nothing for a game of arrays.
         examiner: what they were examined by.
+        changes: of who is present, in turn.
     """
 
     runner: str
@@ -121,6 +126,7 @@ class Outcome:
     diagnosis: Diagnosis
     looks: Sequence[Look] = ()
     examiner: Examiner | None = None
+    changes: Sequence[Change] = ()
 
     def summary(self) -> dict[str, Any]:
         """The figures of the run, for JSON; null where one does not apply or is not finite."""
@@ -149,6 +155,7 @@ class Outcome:
             "accuracy": _extremes([p.accuracy for p in listed]),
             "auc": _extremes([p.auc for p in listed]),
             "nash_gap_estimate": _gap_estimate([p.regret_estimate for p in listed]),
+            "changes": [change.figures() for change in self.changes],
         }
         cleaned: dict[str, Any] = finite(figures)
         return cleaned
@@ -164,13 +171,22 @@ def conclude(
     examiner: Examiner | None = None,
 ) -> Outcome:
     """The outcome of a run from its monitor, its first and last observations and its examiner."""
-    errors, regrets = monitor.errors(), monitor.regrets()
+    stages = monitor.stages
+    errors, regrets = (
+        found if found is None or stages is None else found[stages.present[-1]]
+        for found in (monitor.errors(), monitor.regrets())
+    )
     rms = None if errors is None else float(np.sqrt((errors**2).mean()))
     if monitor.last is None:
         raise ValueError("the monitor has seen no observation, expected at least one")
     if isinstance(game, FleetGame):
         diagnosis = diagnose_fleet(monitor.trace, monitor.prediction)
         players: Sequence[PlayerOutcome] = _array_players(monitor, last)
+    elif stages is not None:
+        examiner = examiner or Examiner(game)
+        trace, begun = last_stage(monitor.trace, stages)
+        diagnosis = diagnose(stages.games[-1], trace, stages.prediction(len(stages) - 1), before=begun)
+        players = _players(game, monitor, last, examiner, np.random.default_rng(seed))
     else:
         examiner = examiner or Examiner(game)
         diagnosis = diagnose(game, monitor.trace, monitor.prediction)
@@ -194,6 +210,7 @@ def conclude(
         diagnosis=diagnosis,
         looks=tuple(monitor.looks),
         examiner=examiner,
+        changes=() if stages is None else changes_of(monitor.trace, monitor.last.time, stages),
     )
 
 
@@ -201,25 +218,29 @@ def _players(
     game: Game, monitor: Monitor, last: Observation, examiner: Examiner, rng: np.random.Generator
 ) -> list[PlayerOutcome]:
     errors, regrets, floors = monitor.errors(), monitor.regrets(), monitor.prediction.floors
-    look = examiner.look(last)
+    stages = monitor.stages
+    look = examiner.look(last) if stages is None else stages.look(examiner, last)
+    judge = examiner if stages is None else replace(examiner, game=stages.games[-1])
     players = []
     for i, (name, view) in enumerate(zip(game.players, last.players, strict=True)):
+        here = stages is None or bool(stages.present[-1][i])
         players.append(
             PlayerOutcome(
                 player=name,
                 moves=view.moves,
-                regret=None if regrets is None else float(regrets[i]),
-                error=None if errors is None else float(errors[i]),
-                floor=None if floors is None else float(floors[i]),
+                regret=None if regrets is None or not here else float(regrets[i]),
+                error=None if errors is None or not here else float(errors[i]),
+                floor=None if floors is None or not here else float(floors[i]),
                 held_out=look.held_out[i],
                 mixture=look.shares[i],
-                predicted_mixture=examiner.predicted_of(name),
+                predicted_mixture=judge.predicted_of(name) if here else None,
                 own_classes=examiner.own_classes(name),
                 rejected=view.rejected,
                 staleness=view.staleness,
                 regret_estimate=look.regrets[i],
                 scores=look.scores[i],
-                quality=examiner.quality(name, last.samples.get(name), rng),
+                quality=judge.quality(name, last.samples.get(name), rng) if here else None,
+                present=here,
             )
         )
     return players

@@ -43,7 +43,10 @@ def draw_run(outcome: Outcome, directory: Path) -> list[Path]:
 
 
 def draw_convergence(outcome: Outcome) -> Figure | None:
-    """RMS error with the predicted floor, and Nash gap, over moves per player; None without closed form."""
+    """RMS error with the predicted floor, and Nash gap, over moves per player; None without closed form.
+
+    Thin lines show when players came or went; the floor is that of those present since.
+    """
     records = [r for r in outcome.trace if r.error_rms is not None and r.nash_gap is not None]
     if not records:
         return None
@@ -54,9 +57,19 @@ def draw_convergence(outcome: Outcome) -> Figure | None:
     left.plot(times, np.where(errors > 0, errors, np.nan), label="all players")
     if (errors > 0).any():
         left.set_yscale("log")
+    for change in outcome.changes:
+        for panel in (left, right):
+            panel.axvline(change.time, color="tab:gray", linewidth=0.8, linestyle=":")
     predicted = outcome.prediction
     if predicted.noise_floor_rms:
-        left.axhline(predicted.noise_floor_rms, color="black", linestyle="--", label="predicted floor")
+        since = max((change.time for change in outcome.changes), default=times[0])
+        left.plot(
+            [since, times[-1]],
+            [predicted.noise_floor_rms] * 2,
+            color="black",
+            linestyle="--",
+            label="predicted floor",
+        )
     amplitudes = [(r.time, r.amplitude) for r in records if r.amplitude]
     if predicted.mode is not None and amplitudes:
         mode_times, mode_sizes = (np.array(column) for column in zip(*amplitudes, strict=True))

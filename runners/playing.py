@@ -9,12 +9,13 @@ from ..games import FleetGame, FleetSchedule, Game
 from ..games.schedule import Schedule
 from ..topology import require_name
 from .examination import Examiner, Look
-from .foresight import played_schedule
+from .foresight import played_schedule, stages_of
 from .looks import Looks
 from .monitor import Monitor, Record
 from .network import Network
 from .observation import Engine
 from .outcome import Outcome, conclude
+from .stages import Change
 
 ENGINES = ("fleet", "ray", "rounds", "virtual")
 """The names that `play` knows as `runner`."""
@@ -34,6 +35,7 @@ def play(
     history: Iterable[Record] = (),
     on_look: Callable[[Look], None] | None = None,
     looked: Iterable[Look] = (),
+    on_change: Callable[[Change], None] | None = None,
     **options: Any,
 ) -> Outcome:
     """Plays a game to the end.
@@ -52,6 +54,7 @@ def play(
         history: records of the same run before it was interrupted, for an engine that resumes.
         on_look: called with each close look as it comes.
         looked: close looks of the same run before it was interrupted.
+        on_change: called as players come or go, before the first record after that; without what is measured later.
         options: what the engine takes; see `rounds`, `virtual`, `cluster` and `fleet`.
 
     Returns:
@@ -61,7 +64,7 @@ def play(
         UnknownNameError: no engine has this name.
         NoShortcutError: `fleet` cannot play the game.
         ModelError: a model failed.
-        ValueError: moves below 1.
+        ValueError: moves below 1, or players who come or go after the end.
 
     >>> from nashgossip.games import Gaussian, PlayerSpec
     >>> from nashgossip.topology import attach_alpha, generate_graph
@@ -78,7 +81,14 @@ def play(
     graphs, network = options.get("graphs"), options.get("network") or Network()
     if isinstance(game, Game):
         examiner = examiner or Examiner(game)
-    monitor = Monitor(game, schedule, graphs=graphs, unit=network.compute.average, examiner=examiner)
+    stages = None if isinstance(game, FleetGame) else stages_of(runner, game, options)
+    if stages is not None and stages.starts[-1] >= moves:
+        raise ValueError(
+            f"players come or go at time {stages.starts[-1]:g}, expected before the end of the run at {moves}; "
+            "play longer, or leave it out"
+        )
+    unit = network.compute.average
+    monitor = Monitor(game, schedule, graphs=graphs, unit=unit, examiner=examiner, stages=stages)
     looks = looks or Looks(measure)
     for record in history:
         monitor.remember(record)
@@ -86,7 +96,11 @@ def play(
     first = last = None
     for last in engine(game, seed=seed, moves=moves, looks=looks, keep_states=keep_states, **options):
         first = first or last
+        stage = monitor.stage
         record = monitor.read(last)
+        if stages is not None and on_change is not None:
+            for number in range(stage + 1, monitor.stage + 1):
+                on_change(stages.change(number))
         if on_record is not None:
             on_record(record)
         if on_look is not None and last.close and monitor.looks:

@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, final
 
-REASONS = ("event", "churn")
-"""Why a player can be down: an event of the experiment took it down, or random churn did."""
+REASONS = ("event", "churn", "membership")
+"""Why a player can be down: an event took it down, random churn did, or it is absent from the graph in force."""
 
 
 @final
 class Presence:
     """Players that have not joined yet, have left for good, or are down, each for reasons of its own.
 
-    A player that is down for two reasons is up again when both have ended: random churn does not bring back a player
-    that the experiment took down, nor the other way round.
+    A player that is down for several reasons is up again when all have ended: random churn does not bring back a player
+    that the experiment took down, nor the other way round, and neither brings back one that the graph in force leaves
+    out.
 
     Arguments:
         players: all players, in the order of the game.

@@ -267,8 +267,9 @@ def _scores(row: dict[str, Any]) -> Scores | None:
 
 
 def _column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64] | None:
+    """One figure of each player; NaN for those who lack it, who are absent, and None where nobody has it."""
     values = [row[name] for row in rows]
-    return None if None in values else np.array(values)
+    return None if all(value is None for value in values) else np.array(values, np.float64)
 
 
 def _parts(directory: Path, name: str) -> list[Path]:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..games import MAX_ROWS
+from ..topology import RULES
 
 
 class Section(BaseModel):
@@ -197,15 +198,20 @@ class NetworkSection(Section):
 
 
 class ChangesSection(Section):
-    """A graph that changes: `rewiring` of a share of edges, `failing-edges`, or graph files that take over in turn."""
+    """A graph that changes: `rewiring`, `failing-edges`, graph files that take over in turn, or a `membership`.
 
-    kind: Literal["none", "rewiring", "failing-edges", "files"] = "none"
+    `membership` takes `events` of (time, player, join or leave), and the rule by which the others make up for them.
+    """
+
+    kind: Literal["none", "rewiring", "failing-edges", "files", "membership"] = "none"
     every: float = Field(50.0, gt=0)
     fraction: float = Field(0.2, ge=0, le=1)
     failure_rate: float = Field(0.01, ge=0)
     repair_rate: float = Field(0.1, gt=0)
     seed: int = 0
     file: Path | None = None
+    events: list[tuple[float, str, str]] = []
+    rule: str = RULES[0]
 
 
 class PlaySection(Section):

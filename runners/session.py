@@ -17,7 +17,7 @@ from ..topology import require_name
 from .checkpoint import CheckpointError, checkpoints, load_tree, save_tree
 from .directory import RunDirectory
 from .examination import Examiner
-from .experiment import Experiment
+from .experiment import Experiment, ExperimentError
 from .fleet_world import fleet_options, require_fleet
 from .looks import Looks
 from .monitor import Record
@@ -126,6 +126,7 @@ class Session:
                 looked=read_looks(self.directory.records) if self._saved is not None else (),
                 on_record=on_record,
                 history=read_trace(self.directory.records) if self._saved is not None else (),
+                on_change=lambda change: console.print(change.sentence, highlight=False, soft_wrap=True),
                 **options,
             )
 
@@ -163,6 +164,11 @@ def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
         return fleet_options(plan)
     if isinstance(game, FleetGame):
         raise ValueError(f"generator {plan.topology.generator} makes arrays, which only the runner fleet plays")
+    kind = plan.changes.kind
+    if kind != "none" and settings.runner != "virtual" and (kind, settings.runner) != ("membership", "ray"):
+        raise ExperimentError(
+            f"changes.kind is {kind!r}, which runner {settings.runner!r} does not play; take runner virtual"
+        )
     if settings.runner == "rounds" or (settings.runner == "ray" and settings.mode == "synchronous"):
         require_whole(every=settings.every or 1)
     if settings.runner == "rounds":
@@ -172,13 +178,14 @@ def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
         changes = build_changes(plan, game, settings.moves * network.compute.average)
         network.require_players(game.players, edges_of(game, changes))
         return {"every": settings.every or 1.0, "network": network, "graphs": changes}
-    return {
+    options = {
         "mode": settings.mode,
         "rate": settings.rate,
         "every": settings.every,
         "workers": settings.workers,
         "patience": settings.patience,
     }
+    return options if kind == "none" else {**options, "graphs": build_changes(plan, game, float(settings.moves))}
 
 
 @contextlib.contextmanager

@@ -35,7 +35,12 @@ class Slope:
 
 
 def measured_slope(
-    times: Sequence[float], amplitudes: Sequence[float | None], mode: Mode, schedule: Schedule
+    times: Sequence[float],
+    amplitudes: Sequence[float | None],
+    mode: Mode,
+    schedule: Schedule,
+    *,
+    before: float = 0.0,
 ) -> Slope | None:
     """Least squares over the records from `mode.after` on and before the amplitude meets the noise.
 
@@ -51,6 +56,7 @@ def measured_slope(
         amplitudes: of the error along the mode, None where there is none.
         mode: the predicted mode.
         schedule: the schedule that was played.
+        before: for how long noise had gathered when times began at 0.
 
     Returns:
         None with fewer than three records.
@@ -67,7 +73,7 @@ def measured_slope(
         return None
     t, a = np.array(kept_times, np.float64), np.array(kept, np.float64)
     value = float(np.polyfit(t, np.log(a), 1, w=a / a.max())[0])
-    return Slope(value, _error(t, a, value, mode) if _certain(schedule) else None, len(kept))
+    return Slope(value, _error(t, a, value, mode, before) if _certain(schedule) else None, len(kept))
 
 
 def _certain(schedule: Schedule) -> bool:
@@ -77,11 +83,11 @@ def _certain(schedule: Schedule) -> bool:
     return schedule.known and schedule.clock == "rounds" and schedule.instant and all(p == 1 for p in chances)
 
 
-def _error(t: Array, a: Array, value: float, mode: Mode) -> float | None:
+def _error(t: Array, a: Array, value: float, mode: Mode, before: float) -> float | None:
     if mode.noise is None:
         return None
     factor = np.exp(mode.rate)
-    earlier = np.minimum(t[:, None], t)
+    earlier = before + np.minimum(t[:, None], t)
     covariance = mode.noise**2 * factor ** np.abs(t[:, None] - t) * (1 - factor ** (2 * earlier)) / np.outer(a, a)
     w = (a / a.max()) ** 2
     design = np.stack([np.ones_like(t), t], axis=1)

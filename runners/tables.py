@@ -1,6 +1,6 @@
 """What a run and a graph look like in a terminal."""
 
-__all__ = ["NARROWEST", "player_table", "prediction_lines", "run_panel", "topology_table"]
+__all__ = ["NARROWEST", "changes_table", "player_table", "prediction_lines", "run_panel", "topology_table"]
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +12,7 @@ from rich.table import Table
 from ..topology import UnanchoredError, effective_sources, self_weights, spectral_radius
 from .fleet_outcome import PlayerOutcomes
 from .outcome import Outcome, PlayerOutcome
+from .stages import Change
 
 NARROWEST = 118
 """Columns that the widest table needs, ten classes included."""
@@ -46,7 +47,8 @@ def player_table(outcome: Outcome) -> Table:
             table.add_column(f"{c}", justify="right", no_wrap=True)
     for player in outcome.players[:_SHOWN]:
         figures = [read(player) for read in columns.values()]
-        table.add_row(str(player.player), *figures, *_mixture_cells(player, classes))
+        name = str(player.player) if player.present else f"{player.player} (absent)"
+        table.add_row(name, *figures, *_mixture_cells(player, classes))
     if len(outcome.players) > _SHOWN:
         table.caption = f"{len(outcome.players) - _SHOWN} more players in players.json"
     else:
@@ -77,10 +79,12 @@ def run_panel(outcome: Outcome) -> Panel:
         for c in outcome.diagnosis.comparisons
         if c.verdict != "agrees"
     ]
+    lines += [_passed(change) for change in outcome.changes]
     late = outcome.last.undelivered
     if late:
         lines.append(
-            f"{late} messages were lost, replaced by newer ones before they were sent, or found their receiver away"
+            f"{late} messages were lost, replaced by newer ones before they were sent, or found their receiver away "
+            "or their sender gone"
         )
     rejected = (
         0 if isinstance(outcome.players, PlayerOutcomes) else sum(sum(p.rejected.values()) for p in outcome.players)
@@ -91,6 +95,26 @@ def run_panel(outcome: Outcome) -> Panel:
         f"{signature.name}: {signature.sentence}; {signature.remedy}" for signature in outcome.diagnosis.signatures
     ]
     return Panel("\n".join(lines), title=outcome.outcome, title_align="left")
+
+
+def changes_table(changes: Sequence[Change]) -> Table:
+    """One line for the start of a game and for each time players come or go: who, and what is predicted then."""
+    rules = {change.rule for change in changes} - {None}
+    title = f"{len(changes) - 1} changes" + (f", rule {rules.pop()}" if rules else "")
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in ("time", "joined", "left", "players", "spectral radius", "noise floor (RMS)", "largest shift"):
+        table.add_column(name, justify="left" if name in ("joined", "left") else "right")
+    for change in changes:
+        table.add_row(
+            f"{change.time:g}",
+            ", ".join(map(str, change.joined)),
+            ", ".join(map(str, change.left)),
+            str(change.players),
+            f"{change.spectral_radius:.3g}",
+            _number(change.noise_floor_rms),
+            "–" if change.shift is None else f"{change.shift:.3g} (player {change.shifted})",
+        )
+    return table
 
 
 def topology_table(graph: Any) -> Table:
@@ -137,6 +161,10 @@ def prediction_lines(predicted: Mapping[str, Any]) -> list[str]:
             line += f", estimated to ±{_told(figures['standard_error'])}"
         lines.append(line)
     return lines
+
+
+def _passed(change: Change) -> str:
+    return f"{change.sentence}; measured before the next change: RMS error {_number(change.error_rms)}"
 
 
 def _told(value: float | None) -> str:

@@ -18,6 +18,7 @@ from .network import Link, Network, edges_of
 from .observation import Observation, require_whole
 from .presence import Presence
 from .rounds import view_player
+from .stages import present_game
 
 _CHANGE, _MOVE, _OBSERVE, _REQUEST, _DELIVER = range(5)
 """Priorities of events at one moment. Everyone moves before anything that was published then arrives."""
@@ -53,7 +54,9 @@ def virtual(
         looks: when players are looked at closely, and what they are asked.
         keep_states: whether the last observation holds the players' states.
         network: the world; perfect by default.
-        graphs: graphs that take over from each other; the game's own by default.
+        graphs: graphs that take over from each other; the game's own by default. Players that are absent from one
+            neither move nor hear nor send while it is in force; one that comes for the first time publishes what it
+            makes of its own data, one that comes back goes on from its own state.
         resume: a `Simulation.state()` to go on from; the observations before it are not repeated.
         on_observation: called after each observation has been consumed, with the simulation, which can be saved then.
 
@@ -124,7 +127,9 @@ class Simulation:
         self._last_arrival: dict[tuple[Hashable, Hashable], float] = {}
         self.counts: Counter[str] = Counter()
         if graphs is not None:
-            self._rewire(graphs.at(0.0))
+            self._rewire(graphs, 0.0)
+            for player in graphs.absent_at(0.0):
+                self._presence.stop(player, "membership")
         self._handlers: dict[str, Callable[..., None]] = {
             "move": self._move,
             "deliver": self._deliver,
@@ -180,8 +185,13 @@ class Simulation:
     def observe(
         self, began: float, looks: Looks | None, *, first: bool = False, last: bool = False, keep_states: bool = False
     ) -> Observation:
-        """All players at this moment, closely if there are `looks`; `began` is the wall clock's time of the start."""
-        found = closely(self.players, looks, first=first, last=last) if looks is not None else {}
+        """All players at this moment, closely if there are `looks`; `began` is the wall clock's time of the start.
+
+        Those that are absent from the graph in force are not looked at closely.
+        """
+        absent = frozenset[Hashable]() if self._graphs is None else self._graphs.absent_at(self._graph_at)
+        here = {name: p for name, p in self.players.items() if name not in absent}
+        found = closely(here, looks, first=first, last=last) if looks is not None else {}
         return Observation(
             time=self.time,
             seconds=wall.perf_counter() - began,
@@ -221,7 +231,8 @@ class Simulation:
         self.time, self._sequence = state["time"], state["sequence"]
         self._every, self._observed = state["every"], state["observed"]
         if self._graphs is not None:
-            self._change_graph(state["graph_at"])
+            self._graph_at = state["graph_at"]
+            self._rewire(self._graphs, self._graph_at)
         for player, saved in zip(self.players.values(), state["players"], strict=True):
             player.load(saved)
         for rngs, saved in ((self._pace, state["pace"]), (self._wire, state["wire"])):
@@ -294,7 +305,7 @@ class Simulation:
         return any(part.separates(self.time * self._unit, *edge) for part in self._network.partitions)
 
     def _deliver(self, sender: Hashable, listener: Hashable, message: Message) -> None:
-        if self._presence.away(listener):
+        if self._presence.away(listener) or self._presence.down(sender, "membership"):
             self.counts["missed"] += 1
             return
         self.players[listener].receive(message)
@@ -341,13 +352,24 @@ class Simulation:
         self._schedule(self.time + mean * self._wire[sender].standard_exponential(), _CHANGE, "link", sender, listener)
 
     def _change_graph(self, at: float) -> None:
-        if self._graphs is not None:
-            self._graph_at = at
-            self._rewire(self._graphs.at(at))
+        """Who leaves is gone before the others are rewired, and who joins speaks to those that listen from now on."""
+        if self._graphs is None:
+            return
+        before, self._graph_at = self._graphs.absent_at(self._graph_at), at
+        absent = self._graphs.absent_at(at)
+        for player in sorted(absent - before, key=self._order.__getitem__):
+            self._presence.stop(player, "membership")
+        self._rewire(self._graphs, at)
+        for player in sorted(before - absent, key=self._order.__getitem__):
+            if self._presence.wake(player, "membership"):
+                self._go_on(player)
 
-    def _rewire(self, graph: Any) -> None:
-        for seat in seats(Game(graph, self._game.specs, anchored=self._game.anchored), self._seed):
+    def _rewire(self, graphs: GraphSequence, at: float) -> None:
+        absent = graphs.absent_at(at)
+        for seat in seats(present_game(self._game, graphs.at(at), absent), self._seed):
             self.players[seat.name].rewire(seat.self_weight, seat.neighbours, seat.listeners)
+        for player in absent:
+            self.players[player].rewire(1.0, {}, {})
 
     # --- saving -------------------------------------------------------------------------------------------------
 

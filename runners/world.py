@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..games import Game
-from ..topology import GraphSequence, failing_edges, read_sequence, rewired
+from ..topology import GraphSequence, failing_edges, membership, read_sequence, require_name, rewired
 from .experiment import Experiment, ExperimentError
 from .network import Churn, Duration, Link, Network, Partition
-from .sections import DurationSection, NetworkSection
+from .sections import ChangesSection, DurationSection, NetworkSection
 from .staging import bare_graph, player_named
 
 
@@ -62,7 +62,8 @@ def build_changes(experiment: Experiment, game: Game, until: float) -> GraphSequ
     """The graphs that take over from each other up to a time; None for a graph that stays.
 
     Raises:
-        ValueError: times or rates out of range, graph files that cannot be read, or players that change.
+        ValueError: times or rates out of range, graph files that cannot be read, players that change, or events of
+            players that are unknown, or come after the end.
     """
     section, alpha = experiment.changes, experiment.alpha
     if section.kind == "none":
@@ -71,6 +72,8 @@ def build_changes(experiment: Experiment, game: Game, until: float) -> GraphSequ
         if section.file is None:
             raise ExperimentError("changes.kind is files: give changes.file, a JSON list of times and graph files")
         return read_sequence(section.file, directed=experiment.topology.directed)
+    if section.kind == "membership":
+        return _membership(section, game, until)
     if section.kind == "failing-edges":
         return failing_edges(
             game.graph,
@@ -93,6 +96,23 @@ def build_changes(experiment: Experiment, game: Game, until: float) -> GraphSequ
         self_weight=alpha.self_weight,
         scheme=alpha.scheme or "uniform",
     )
+
+
+def _membership(section: ChangesSection, game: Game, until: float) -> GraphSequence:
+    if not section.events:
+        raise ExperimentError("changes.kind is membership: give changes.events, [[time, player, join or leave], …]")
+    late = [(time, name) for time, name, _ in section.events if time >= until]
+    if late:
+        raise ExperimentError(
+            f"changes.events has player {late[0][1]} at time {late[0][0]:g}, expected before the end of the run at "
+            f"{until:g}; raise play.moves, or leave it out"
+        )
+    by_name = {str(player): player for player in game.players}
+    events = [
+        (time, by_name[require_name("player in changes.events", name, by_name)], what)
+        for time, name, what in section.events
+    ]
+    return membership(game.graph, events, section.rule)
 
 
 def _duration(section: DurationSection) -> Duration:

@@ -26,10 +26,12 @@ from .linear import solve_listening as solve_listening
 from .matrices import listening_matrix as listening_matrix
 from .matrices import mixing_matrix as mixing_matrix
 from .matrices import self_weights as self_weights
+from .membership import membership as membership
 from .names import UnknownNameError as UnknownNameError
 from .names import require_name as require_name
 from .readings import effective_sources as effective_sources
 from .readings import homogenisation as homogenisation
+from .remaining import RULES as RULES
 from .rewiring import rewired as rewired
 from .sequence_files import read_sequence as read_sequence
 from .shares import blend as blend
@@ -40,6 +42,7 @@ from .weights import attach_alpha as attach_alpha
 from .weights import normalize as normalize
 
 __all__ = [
+    "RULES",
     "SCHEMES",
     "AlphaError",
     "EdgeArrays",
@@ -65,6 +68,7 @@ __all__ = [
     "influence",
     "is_graph_file",
     "listening_matrix",
+    "membership",
     "mixing_matrix",
     "normalize",
     "read_graph",

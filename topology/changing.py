@@ -43,10 +43,14 @@ class GraphSequence:
     Arguments:
         times: 0 = t_0 < t_1 < …, finite, one for each graph.
         graphs: each one that `validate` accepts, all with the same players in the same order.
+        absent: of each graph the players that take no part while it is in force: they hear nobody (α_ii = 1) and nobody
+            hears them; nobody by default. See `membership`.
+        rule: by which those present make up for the absent, for reports; None where nobody is absent.
 
     Raises:
         SequenceError: no graph, times that are negative, not finite, unordered, or do not start at 0, another number of
-            times than of graphs, or a graph with other players.
+            times than of graphs or of absences, a graph with other players, or an absent player that is unknown, or is
+            heard or hears somebody.
         GraphError and its kin: as `validate`, naming the time.
 
     >>> ring, star = attach_alpha(nx.cycle_graph(4)), attach_alpha(nx.star_graph(3))
@@ -59,6 +63,8 @@ class GraphSequence:
 
     times: tuple[float, ...]
     graphs: tuple[DiGraph, ...]
+    absent: tuple[frozenset[Hashable], ...] = ()
+    rule: str | None = None
 
     def __post_init__(self) -> None:
         times = tuple(nonnegative(time, "a time of the sequence") for time in self.times)
@@ -83,6 +89,12 @@ class GraphSequence:
                     validate(G)
                 _require_players(list(graphs[0]), G, time)
                 checked.add(id(G))
+        absent = tuple(map(frozenset, self.absent)) or (frozenset[Hashable](),) * len(graphs)
+        object.__setattr__(self, "absent", absent)
+        if len(absent) != len(graphs):
+            raise SequenceError(f"got {len(absent)} sets of absent players for {len(graphs)} graphs, expected one each")
+        for time, G, away in zip(times, graphs, absent, strict=True):
+            _require_apart(G, away, time)
 
     def __len__(self) -> int:
         return len(self.graphs)
@@ -96,7 +108,23 @@ class GraphSequence:
         Raises:
             SequenceError: `time` is negative or not finite.
         """
-        return self.graphs[bisect_right(self.times, nonnegative(time, "time")) - 1]
+        return self.graphs[self._number(time)]
+
+    def absent_at(self, time: float) -> frozenset[Hashable]:
+        """The players that take no part at `time`; who joins at that very time does, who leaves does not.
+
+        Raises:
+            SequenceError: `time` is negative or not finite.
+        """
+        return self.absent[self._number(time)]
+
+    def _number(self, time: float) -> int:
+        return bisect_right(self.times, nonnegative(time, "time")) - 1
+
+    @property
+    def elastic(self) -> bool:
+        """Whether some player is absent at some time."""
+        return any(self.absent)
 
     @property
     def changes(self) -> tuple[float, ...]:
@@ -209,6 +237,22 @@ def _in_force_from(time: float) -> Iterator[None]:
         yield
     except GraphError as error:
         raise type(error)(f"graph from time {time:g}: {error}", error.players) from error
+
+
+def _require_apart(G: DiGraph, away: frozenset[Hashable], time: float) -> None:
+    strangers = [player for player in away if player not in G]
+    if strangers:
+        raise SequenceError(
+            f"absent from time {time:g} are {name_some(strangers)}, expected players of the graph; see its nodes"
+        )
+    for player in away:
+        heard = [j for j in G.pred[player] if j != player and G.edges[j, player]["alpha"] > 0]
+        listeners = [i for i in G.succ[player] if i != player and G.edges[player, i]["alpha"] > 0]
+        if heard or listeners:
+            raise SequenceError(
+                f"player {player!r} is absent from time {time:g} but has edges of alpha > 0 with "
+                f"{name_some(dict.fromkeys([*heard, *listeners]))}, expected none; see topology.membership"
+            )
 
 
 def _require_players(expected: list[Hashable], G: DiGraph, time: float) -> None:

@@ -7,10 +7,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Array, DiGraph, EdgeArrays, edge_arrays
+from .arrays import DiGraph, EdgeArrays, edge_arrays
 from .changing import GraphSequence, SequenceError, nonnegative
 from .checks import validate
 from .names import require_name
+from .remaining import remaining
 
 _MOST = 4_000_000
 
@@ -131,7 +132,8 @@ def _live(link_of: NDArray[np.intp], up: _Mask) -> _Mask:
 
 
 def _graph(G: DiGraph, edges: EdgeArrays, live: _Mask, keep_self_weight: bool) -> DiGraph:
-    alpha = _rescaled(edges, _held(edges, live), keep_self_weight)
+    rule = "neighbours" if keep_self_weight else "proportional"
+    alpha = remaining(edges, _held(edges, live), rule)
     players: list[Any] = list(G)
     H: DiGraph = G.copy()
     for k in np.flatnonzero(alpha != edges.alpha).tolist():
@@ -149,19 +151,3 @@ def _held(edges: EdgeArrays, live: _Mask) -> _Mask:
             break
         reached[more] = True
     return live | ~reached[edges.listener]
-
-
-def _rescaled(edges: EdgeArrays, live: _Mask, keep_self_weight: bool) -> Array:
-    """α over the edges that are live, 0 elsewhere, rows summing to 1; rows without a failure as they were."""
-    own = edges.speaker == edges.listener
-    heard = np.where(live & ~own, edges.alpha, 0.0)
-    received = np.bincount(edges.listener, weights=heard, minlength=edges.n_players)
-    self_weights = edges.self_weights
-    alone = received == 0
-    kept = self_weights if keep_self_weight else self_weights / (self_weights + received)
-    kept = np.where(alone, 1.0, kept)
-    scale = np.where(alone, 0.0, (1 - kept) / np.where(alone, 1.0, received))
-    alpha = np.where(own, kept[edges.listener], heard * scale[edges.listener])
-    touched = np.zeros(edges.n_players, dtype=bool)
-    touched[edges.listener[~live]] = True
-    return np.where(touched[edges.listener], alpha, edges.alpha)

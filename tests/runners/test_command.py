@@ -39,6 +39,7 @@ KEYS = [
     "accuracy",
     "auc",
     "nash_gap_estimate",
+    "changes",
 ]
 QUICK = ["--set", "play.moves=5", "--set", "play.samples=20"]
 SMALL = """\

@@ -39,6 +39,7 @@ SUMMARY = {
     "accuracy": {"max": None, "mean": None},
     "auc": {"max": None, "mean": None},
     "nash_gap_estimate": {"max": None, "error": None, "mean": None},
+    "changes": None,
 }
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from .. import topology
-from ..games import Game, GameError, PlayerSpec, Space, without_rows
+from ..games import Game, GameError, PlayerSpec, Space
 from .exponential import ExponentialFamilyModel
 from .player import Neighbour, Player
 from .protocols import GenerativeModel
@@ -118,6 +118,8 @@ def seats(game: Game, seed: int, source: Callable[[Hashable], Reader] | None = N
         }
         spec, reads = game.specs[player], None if source is None else source(player)
         if reads is not None:
+            from ..games import without_rows  # not at import: a process that only builds players does not pay for it
+
             spec = without_rows(spec)
         made.append(Seat(player, index, seed, spec, float(weight), neighbours, listeners, reads))
     return made

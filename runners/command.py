@@ -22,7 +22,7 @@ from .foresight import array_figures, graph_figures, played_schedule
 from .neural_games import build_watch
 from .outcome import Outcome
 from .playing import ENGINES
-from .session import Interrupted, Session, engine_options
+from .session import Interrupted, Session, engine_options, staged
 from .staging import build_game
 from .tables import NARROWEST, player_table, prediction_lines, run_panel, topology_table
 
@@ -60,7 +60,7 @@ def run(
             changes += [f"play.runner={runner}"] if runner is not None else []
             changes += [f"seed={seed}"] if seed is not None else []
             plan = load_experiment(experiment, changes)
-            game = build_game(plan)
+            game = staged(plan)
             options, watch = engine_options(plan, game), build_watch(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
         directory.describe(dump_experiment(plan), game, plan.seed)
@@ -137,7 +137,7 @@ def topology(
             runner = played = None
         else:
             plan = load_experiment(source, settings)
-            built = build_game(plan)
+            built = staged(plan)
             options = engine_options(plan, built)
             if isinstance(built, FleetGame):
                 _show_arrays(array_figures(built, options["schedule"]), as_json)

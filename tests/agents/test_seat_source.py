@@ -1,5 +1,7 @@
 """Seats whose player reads its rows where it is built: it is the same player, and the seat holds no row."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
@@ -108,3 +110,11 @@ def test_rows_that_have_changed_since_are_refused() -> None:
     made = seats(lean(game(partial(family_spec, "gaussian"))), 0, another)
     with pytest.raises(GameError, match="the source of player 0 read 31 rows, expected the 30 that the game was made"):
         made[0].build()
+
+
+def test_a_process_that_only_builds_players_stays_light() -> None:
+    program = (
+        "import sys; from nashgossip.agents import Seat; print([m for m in ('scipy', 'pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

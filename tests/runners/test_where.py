@@ -213,14 +213,21 @@ def test_the_label_is_known_where_players_have_several_categorical_variables() -
 # --- players ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", [None, BOXES])
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        (None, {"split": {"kind": "iid", "options": {"rows": 9}}}),
+        (BOXES, {}),
+        (BOXES, {"observed": {"ann": ["x"], "default": ["c", "x"]}, "missing": {"cyd": {"c": 0.5}}, "noise": 0.5}),
+    ],
+)
 def test_players_of_files_of_their_own_are_the_same_to_the_last_bit(
-    model: dict[str, Any] | None, tmp_path: Path
+    model: dict[str, Any] | None, data: dict[str, Any], tmp_path: Path
 ) -> None:
     planted(tmp_path)
-    plan = experiment(tmp_path, model=model)
+    plan = experiment(tmp_path, model=model, **data)
     lean = build_lean_game(plan, answer_here)
-    here = played(seats(built(experiment(tmp_path, "driver", model)), 3))
+    here = played(seats(built(experiment(tmp_path, "driver", model, **data)), 3))
     assert played(seats(lean, 3, spec_sources(plan))) == here
     assert played(seats(lean, 4, spec_sources(plan))) != here
 
@@ -372,6 +379,14 @@ def test_nobody_reads_for_a_player_who_does_not_play(tmp_path: Path) -> None:
     planted(tmp_path)
     with pytest.raises(ExperimentError, match="data.where names player 'dan'; the players are ann, bob, cyd"):
         spec_here(dump_experiment(experiment(tmp_path)), "dan")
+
+
+def test_what_is_said_of_a_player_s_variables_is_checked_where_its_data_is(tmp_path: Path) -> None:
+    planted(tmp_path)
+    text = dump_experiment(experiment(tmp_path, model=BOXES, observed={"ann": ["y"]}))
+    with pytest.raises(UnknownNameError, match=r"variable of data set 'ann' in data.observed.ann, 'y'"):
+        summary_here(text, "ann")
+    assert summary_here(text, "bob").rows == 10
 
 
 def test_an_option_that_npz_has_not_is_refused(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ order.
 """
 
 _NEEDS_ROWS = ("judge", "pool", "distil", "test", "test_share")
+_SHARING = Lock()  # players of one process may be built in several threads
 
 
 def require_lean(experiment: Experiment) -> None:
@@ -139,7 +140,7 @@ def specs_here(experiment_yaml: str) -> Mapping[Hashable, PlayerSpec]:
     Raises:
         ValueError: as `summaries`.
     """
-    return _reading(experiment_yaml).specs()
+    return _shared(experiment_yaml).specs()
 
 
 def spec_here(experiment_yaml: str, player: Hashable) -> PlayerSpec:
@@ -157,12 +158,17 @@ def spec_here(experiment_yaml: str, player: Hashable) -> PlayerSpec:
     Raises:
         ValueError: as `summaries`, or nobody of this name plays.
     """
-    return _reading(experiment_yaml).spec(player)
+    return _shared(experiment_yaml).spec(player)
 
 
 def forget_specs() -> None:
     """Lets go of the rows that this process keeps for players who are still to be built."""
     _reading.cache_clear()
+
+
+def _shared(experiment_yaml: str) -> "_Reading":
+    with _SHARING:
+        return _reading(experiment_yaml)
 
 
 @lru_cache(maxsize=1)
@@ -182,7 +188,7 @@ class _Reading:
         self._members = [members for _, members in groups]
         self._group = {self._players[k]: number for number, members in enumerate(self._members) for k in members}
         self._kept: dict[int, dict[Hashable, PlayerSpec]] = {}
-        self._lock = Lock()  # players of one process may be built in several threads
+        self._lock = Lock()
 
     def specs(self) -> dict[Hashable, PlayerSpec]:
         return {player: self._read(self._group[player], keep=True)[player] for player in self._players}

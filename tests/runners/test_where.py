@@ -5,6 +5,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,7 @@ def test_data_is_read_once_a_process_and_can_be_forgotten(tmp_path: Path) -> Non
     first, player = specs_here(text), spec_here(text, "ann")
     path.unlink()
     assert spec_here(text, "ann") is player is first["ann"]
+    assert set(first) == set(NAMES)
     other = weakref.ref(first["bob"])
     del first
     gc.collect()
@@ -296,10 +298,18 @@ def test_data_is_read_once_a_process_and_can_be_forgotten(tmp_path: Path) -> Non
         spec_here(text, "ann")
 
 
+def test_players_built_at_once_read_their_data_once() -> None:
+    text = dump_experiment(builtin("ring", "players"))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda k: spec_here(text, k % 2), range(8)))
+    assert all(spec is found[k % 2] for k, spec in enumerate(found))
+    assert found[0].data != found[1].data
+
+
 def with_rows() -> int:
     """Specifications with rows that are alive in this process."""
     gc.collect()
-    return sum(isinstance(o, PlayerSpec) and o.data is not None for o in gc.get_objects())
+    return sum(type(o) is PlayerSpec and o.data is not None for o in gc.get_objects())
 
 
 def test_nothing_is_kept_of_a_file_of_one_s_own_nor_of_summaries(tmp_path: Path) -> None:

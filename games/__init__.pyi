@@ -61,6 +61,7 @@ from .prediction import Mode as Mode
 from .prediction import Prediction as Prediction
 from .prediction import predict as predict
 from .random_tables import load_random_tables as load_random_tables
+from .rowless import without_rows as without_rows
 from .schedule import Schedule as Schedule
 from .scripts import Alphabet as Alphabet
 from .scripts import WordError as WordError
@@ -83,6 +84,7 @@ from .splits import split_by_label as split_by_label
 from .splits import split_dirichlet as split_dirichlet
 from .splits import split_iid as split_iid
 from .splits import split_quantity as split_quantity
+from .summary import DataSummary as DataSummary
 from .synthetic import synthetic_anchor as synthetic_anchor
 from .synthetic import synthetic_data as synthetic_data
 from .table_noise import Linearised as Linearised

@@ -83,7 +83,7 @@ class Game:
 
     def _check_data(self, player: Hashable, weight: float) -> None:
         spec = self.specs[player]
-        if not spec.parts:
+        if not spec.rows:
             if weight == 0:
                 return
             raise GameError(
@@ -91,15 +91,15 @@ class Game:
                 "give it data or a self-weight of 0"
             )
         space, completes, _ = self._models[player]
-        for rows in (*spec.parts, *([spec.holdout] if spec.holdout is not None else [])):
-            held = ", ".join(rows.space.names)
-            if not _is_part(rows.space, space):
+        for there in _variables(spec):
+            held = ", ".join(there.names)
+            if not _is_part(there, space):
                 raise GameError(
                     f"player {player} has data over {held}, but its model is over {', '.join(space.names)} (or their "
                     "kinds or shapes differ)"
                 )
-            if rows.space != space and not completes:
-                lacking = ", ".join(v.name for v in space if v.name not in rows.space)
+            if there != space and not completes:
+                lacking = ", ".join(v.name for v in space if v.name not in there)
                 raise GameError(
                     f"player {player} has data over {held}, but its model is over {', '.join(space.names)} and has no "
                     f"`complete`; give it a model with that ability, or rows with {lacking or 'its order of variables'}"
@@ -130,6 +130,13 @@ def _about_model(spec: PlayerSpec) -> tuple[Space, bool, Tabulated | None]:
         return model.space, callable(getattr(model, "complete", None)), model if isinstance(model, Tabulated) else None
     assert spec.family is not None  # PlayerSpec has one of the two
     return spec.family.space, False, None
+
+
+def _variables(spec: PlayerSpec) -> list[Space]:
+    """What a player's rows hold: those of each part, and those held out."""
+    if spec.summary is not None:
+        return list(spec.summary.variables)
+    return [rows.space for rows in (*spec.parts, *([spec.holdout] if spec.holdout is not None else []))]
 
 
 def _is_part(part: Space, whole: Space) -> bool:

@@ -1,8 +1,8 @@
 """Class mixtures: what a player is predicted to generate, and how far what it generates is from that."""
 
-__all__ = ["class_histogram", "label_of", "predicted_mixtures", "total_variation"]
+__all__ = ["class_histogram", "class_shares_among", "label_of", "predicted_mixtures", "total_variation"]
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,12 @@ def class_histogram(batch: Batch, label: str) -> Array:
     counts = np.bincount(batch[label].reshape(-1), minlength=batch.space[label].categories or 0)
     shares: Array = counts / max(len(batch), 1)
     return shares
+
+
+def class_shares_among(parts: Sequence[Batch], label: str) -> Array:
+    """The share of each class among the rows of several batches, at least one row in all: `[k]`."""
+    counts = sum(len(rows) * class_histogram(rows, label) for rows in parts)
+    return np.asarray(counts / sum(map(len, parts)))
 
 
 def predicted_mixtures(game: Game, label: str | None = None, *, carrier: str | None = None) -> Array:
@@ -116,13 +122,15 @@ def _private_shares(game: Game, player: Hashable, label: str | None) -> Array | 
     spec = game.specs[player]
     if spec.class_shares is not None:
         return np.asarray(spec.class_shares, np.float64)
-    if not spec.parts:
+    if not spec.rows:
         return None
-    if label is None or any(label not in rows.space for rows in spec.parts):
+    told = spec.summary
+    if told is not None and told.class_shares is not None and told.label == label:
+        return told.class_shares
+    if told is not None or label is None or any(label not in rows.space for rows in spec.parts):
         which = "hold no label" if len(spec.parts) == 1 else "do not all hold the label"
         raise GameError(f"the private rows of player {player} {which}; give PlayerSpec.class_shares")
-    counts = sum(len(rows) * class_histogram(rows, label) for rows in spec.parts)
-    return np.asarray(counts / spec.rows)
+    return class_shares_among(spec.parts, label)
 
 
 def total_variation(p: Array, q: Array) -> float:

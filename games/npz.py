@@ -4,6 +4,7 @@ __all__ = ["NPZ_DAMAGE", "load_npz", "read_archive"]
 
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..topology.names import require_name
-from .dataset_errors import DatasetCorrupt, DatasetNotFound
+from .dataset_errors import DatasetCorrupt, DatasetNotFound, DatasetOptionError
 from .datasets import Dataset
 from .space import BatchError, Space, Variable
 
@@ -31,7 +32,7 @@ NPZ_DAMAGE = (
 """What reading a damaged .npz file raises."""
 
 
-def load_npz(path: str | Path, label: str | None = None) -> Dataset:
+def load_npz(path: str | Path, label: str | None = None, classes: int | None = None) -> Dataset:
     """The arrays of one's own `.npz` file, each `[n, *shape]`, as variables of the arrays' names.
 
     Booleans, and unsigned bytes that are all 0 or 1, are binary; other integers are counts; floats are real.
@@ -40,13 +41,19 @@ def load_npz(path: str | Path, label: str | None = None) -> Dataset:
         path: a file that `numpy.savez` or `numpy.savez_compressed` wrote. Nothing in it is unpickled.
         label: the array of integers 0, 1, … that is each row's class; it becomes categorical, with as many categories
             as its largest value needs.
+        classes: number of categories of the label, where the rows do not hold the last of them.
 
     Raises:
+        DatasetOptionError: `classes` without a label, or fewer than the label has.
         UnknownNameError: no array is called `label`; the nearest is suggested.
         DatasetNotFound: the file cannot be opened.
         DatasetCorrupt: it is no such archive, is damaged, or holds arrays that are no variables.
     """
     path = Path(path)
+    if classes is not None and (label is None or isinstance(classes, bool) or not isinstance(classes, int)):
+        raise DatasetOptionError(
+            f"classes is {classes!r} with label {label!r}, expected a number of categories of a label that is named"
+        )
     arrays = read_archive(path)
     if label is not None:
         require_name(f"array in {path},", label, arrays)
@@ -55,7 +62,13 @@ def load_npz(path: str | Path, label: str | None = None) -> Dataset:
         batch = space.batch(arrays)
     except (_NoVariable, BatchError) as error:
         raise DatasetCorrupt(f"{path}: {error}") from error
-    return Dataset(path.stem, batch, label)
+    if classes is None or label is None:
+        return Dataset(path.stem, batch, label)
+    there = space[label].categories or 0
+    if classes < there:
+        raise DatasetOptionError(f"classes is {classes}, but label {label!r} in {path} needs {there}; make it as many")
+    space = Space(tuple(replace(v, categories=classes) if v.name == label else v for v in space))
+    return Dataset(path.stem, space.batch(batch.arrays), label)
 
 
 class _NoVariable(ValueError):

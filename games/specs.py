@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .family import ExponentialFamily
 from .gossip import Gossip
 from .space import Batch
+from .summary import DataSummary
 
 MAX_ROWS = 100_000
 """The longest message that players accept, in rows."""
@@ -71,6 +72,10 @@ class PlayerSpec:
         gossip: whom it tells or asks, and how often.
         class_shares: share of each class among the private rows, `[k]`, where the rows hold no label: what the
             laboratory knows for its predictions. The player never sees it.
+        label: the variable that is the class of the rows, where the laboratory knows it; the player never sees that
+            it is.
+        summary: instead of `data` and `holdout`, where the rows are not known: see `without_rows`. Theory goes by it;
+            only a player with rows can be built and play.
     """
 
     family: ExponentialFamily | None = None
@@ -83,6 +88,8 @@ class PlayerSpec:
     samples: int = 100
     gossip: Gossip = field(default_factory=Gossip)
     class_shares: NDArray[np.float64] | None = None
+    label: str | None = None
+    summary: DataSummary | None = None
 
     def __post_init__(self) -> None:
         if self.family is None and self.model is None:
@@ -101,10 +108,12 @@ class PlayerSpec:
         shares = self.class_shares
         if shares is not None and not (np.ndim(shares) == 1 and (shares >= 0).all() and abs(shares.sum() - 1) < 1e-6):
             raise GameError(f"class shares are {shares}, expected numbers of at least 0 that sum to 1")
+        if self.summary is not None:
+            self._check_summary(self.summary)
 
     @property
     def parts(self) -> tuple[Batch, ...]:
-        """The private rows, those that hold the same variables together; nothing where there are none.
+        """The private rows, those that hold the same variables together; nothing where there are none, or not here.
 
         A player learns from each part with a share of α_ii in proportion to its rows.
         """
@@ -113,20 +122,35 @@ class PlayerSpec:
 
     @property
     def rows(self) -> int:
-        """Number of private rows."""
-        return sum(map(len, self.parts))
+        """Number of private rows, wherever they are."""
+        return sum(map(len, self.parts)) if self.summary is None else self.summary.rows
 
     def anchor(self) -> NDArray[np.float64]:
         """μ̂, the smoothed mean statistics of the private data; the reference where there is none: `[size]`."""
         if self.family is None:
             raise GameError("only players with an exponential family have mean statistics")
-        if not self.parts:
+        if not self.rows:
             return self.family.reference
-        (rows,) = self.parts
-        return self.family.smooth(self.family.mean_statistics(rows), len(rows), self.smoothing)
+        if self.summary is None:
+            statistics = self.family.mean_statistics(self.parts[0])
+        else:
+            statistics = np.asarray(self.summary.statistics, np.float64)
+        return self.family.smooth(statistics, self.rows, self.smoothing)
 
     def initial_mean(self) -> NDArray[np.float64] | None:
         """μ before the first move, `[size]`; None where the private rows decide it."""
-        if self.family is not None and (self.start == "reference" or not self.parts):
+        if self.family is not None and (self.start == "reference" or not self.rows):
             return self.family.reference
         return None
+
+    def _check_summary(self, summary: DataSummary) -> None:
+        if self.data is not None or self.holdout is not None:
+            raise GameError("a player has rows and a summary of rows, expected one of them; leave the summary out")
+        if self.family is None:
+            return
+        came = None if summary.statistics is None else summary.statistics.shape
+        if came != (self.family.size,):
+            raise GameError(
+                f"the summary of a player of the {self.family.name} family has statistics of shape {came}, expected "
+                f"{(self.family.size,)}; make it by without_rows"
+            )

@@ -209,8 +209,10 @@ def table_equilibrium(game: Game | TableGame, *, tol: float = 1e-12, most: int =
 def _private(game: Game, player: Hashable, weight: float, cells: Cells, smoothing: float) -> list[TableSource]:
     """The private rows, a source for each part, and the uniform table that smoothing adds."""
     spec = game.specs[player]
-    if not spec.parts or weight == 0:
+    if not spec.rows or weight == 0:
         return []
+    if spec.summary is not None:
+        raise NoClosedFormError(f"the rows of player {player} are not here, which the exact map of tables needs")
     total = spec.rows + smoothing
     found = [
         TableSource(weight * len(part) / total, cells.part(part.space), Cells(part.space).histogram(part))

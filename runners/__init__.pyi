@@ -39,3 +39,13 @@ from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
 from .virtual import Simulation as Simulation
 from .virtual import virtual as virtual
+from .where import Ask as Ask
+from .where import answer_here as answer_here
+from .where import build_lean_game as build_lean_game
+from .where import forget_specs as forget_specs
+from .where import lean_game as lean_game
+from .where import spec_here as spec_here
+from .where import spec_sources as spec_sources
+from .where import specs_here as specs_here
+from .where import summaries as summaries
+from .where import summary_here as summary_here

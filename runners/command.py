@@ -22,7 +22,7 @@ from .foresight import array_figures, graph_figures, played_schedule, stages_of
 from .neural_games import build_watch
 from .outcome import Outcome
 from .playing import ENGINES
-from .session import Interrupted, Session, engine_options
+from .session import Interrupted, Session, engine_options, staged
 from .stages import Change
 from .staging import build_game
 from .tables import NARROWEST, changes_table, player_table, prediction_lines, run_panel, topology_table
@@ -61,7 +61,7 @@ def run(
             changes += [f"play.runner={runner}"] if runner is not None else []
             changes += [f"seed={seed}"] if seed is not None else []
             plan = load_experiment(experiment, changes)
-            game = build_game(plan)
+            game = staged(plan)
             options, watch = engine_options(plan, game), build_watch(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
         directory.describe(dump_experiment(plan), game, plan.seed)
@@ -142,7 +142,7 @@ def topology(
             changes: list[Change] = []
         else:
             plan = load_experiment(source, settings)
-            built = build_game(plan)
+            built = staged(plan)
             options = engine_options(plan, built)
             if isinstance(built, FleetGame):
                 _show_arrays(array_figures(built, options["schedule"]), as_json)

@@ -163,6 +163,8 @@ class Examiner:
         spec = self.game.specs[player]
         if spec.class_shares is not None:
             return [int(c) for c in np.flatnonzero(spec.class_shares)]
+        if spec.summary is not None and spec.summary.class_shares is not None and spec.summary.label == self.label:
+            return [int(c) for c in np.flatnonzero(spec.summary.class_shares)]
         labels = [rows[self.label] for rows in spec.parts if self.label is not None and self.label in rows.space]
         return [int(c) for c in np.unique(np.concatenate(labels))] if labels else []
 

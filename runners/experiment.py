@@ -7,6 +7,7 @@ __all__ = [
     "experiment_names",
     "load_experiment",
     "override",
+    "parse_experiment",
     "require_unused",
 ]
 
@@ -88,6 +89,20 @@ def load_experiment(source: str, settings: list[str] | None = None) -> Experimen
         raise ExperimentError(f"there is no file {source}; `nashgossip list` shows the built-in experiments")
     else:
         raise UnknownNameError("experiment", source, names)
+    return parse_experiment(text, source, settings)
+
+
+def parse_experiment(text: str, source: str = "the experiment", settings: list[str] | None = None) -> Experiment:
+    """The experiment that a text in YAML holds, with settings applied.
+
+    Arguments:
+        text: what `dump_experiment` writes, or an experiment file holds.
+        source: where it comes from, for errors.
+        settings: `key=value` each; see `override`.
+
+    Raises:
+        ExperimentError: it is not YAML, or a key or value is wrong; the nearest key is suggested.
+    """
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:

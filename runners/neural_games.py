@@ -2,7 +2,7 @@
 
 __all__ = ["black_box_specs", "build_examiner", "build_looks", "build_watch"]
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -28,8 +28,15 @@ _OF_BLACK_BOXES = ("judge", "test", "test_share", "distil", "pool", "players", "
 Factory = Callable[[], GenerativeModel]
 
 
-def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict[Hashable, PlayerSpec]:
+def black_box_specs(
+    experiment: Experiment, players: Sequence[Hashable], only: Sequence[int] | None = None
+) -> dict[Hashable, PlayerSpec]:
     """What each player brings: a model of its kind, and its rows over the variables that model and data share.
+
+    Arguments:
+        experiment: the experiment.
+        players: all of them, in the order of the graph.
+        only: positions of those that are wanted, ascending; data sets of others alone are not opened. None for all.
 
     Raises:
         ExperimentError: overrides for players that are not there, or a distillation without labels.
@@ -38,10 +45,11 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
     require_unused("black boxes", experiment.model, ("smoothing", "step", "dimension", "classes"))
     if experiment.data.pool:
         require_unused("data.pool", experiment.data, ("distil",))
-    parts = parts_of(experiment, [str(p) for p in players])
-    factories = _factories(experiment, players, [part.dataset for part in parts])
+    parts = parts_of(experiment, [str(p) for p in players], only)
+    positions = range(len(players)) if only is None else only
+    factories = _factories(experiment, players, {k: part.dataset for k, part in zip(positions, parts, strict=True)})
     spaces = [_space_of(factory) for factory in factories]
-    rows = private_rows(experiment, players, spaces, parts)
+    rows = private_rows(experiment, players, spaces, parts, only)
     data = [train for train, _ in rows]
     shares = [_class_shares(part) for part in parts]
     if experiment.data.distil:
@@ -50,7 +58,7 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
         data, shares = list(pooled_rows(spaces, data)), _pooled_shares(parts, shares)
     gossip = Gossip(**experiment.gossip.model_dump())
     return {
-        player: PlayerSpec(
+        players[k]: PlayerSpec(
             model=factory,
             data=train,
             holdout=holdout,
@@ -58,8 +66,11 @@ def black_box_specs(experiment: Experiment, players: Sequence[Hashable]) -> dict
             samples=experiment.play.samples,
             gossip=gossip,
             class_shares=share,
+            label=part.dataset.label,
         )
-        for player, factory, train, (_, holdout), share in zip(players, factories, data, rows, shares, strict=True)
+        for k, factory, train, (_, holdout), share, part in zip(
+            positions, factories, data, rows, shares, parts, strict=True
+        )
     }
 
 
@@ -84,7 +95,7 @@ def build_examiner(experiment: Experiment, game: Game) -> Examiner:
     """
     if not experiment.data.judge:
         several = any(sum(v.kind == "categorical" for v in game.space(p)) > 1 for p in game.players)
-        return Examiner(game, label=_label(experiment, game) if several and not experiment.model.family else None)
+        return Examiner(game, label=_label(game) if several and not experiment.model.family else None)
     require_unused("data.judge", experiment.data, ("players",))
     if experiment.data.source == "words":
         return _examiner_of_words(experiment, game)
@@ -137,9 +148,9 @@ def build_looks(experiment: Experiment, players: Sequence[Hashable]) -> Looks:
     return Looks(play.measure, play.looks, play.regret_steps, tests, labels.pop())
 
 
-def _label(experiment: Experiment, game: Game) -> str | None:
+def _label(game: Game) -> str | None:
     """The name of the label of all players' data sets; None if they have none, or not the same one."""
-    labels = {part.dataset.label for part in parts_of(experiment, [str(p) for p in game.players])}
+    labels = {spec.label for spec in game.specs.values()}
     return labels.pop() if len(labels) == 1 else None
 
 
@@ -160,23 +171,26 @@ def _pooled_shares(
 
 
 def _factories(
-    experiment: Experiment, players: Sequence[Hashable], datasets: Sequence[Dataset], **changes: Any
+    experiment: Experiment, players: Sequence[Hashable], datasets: Mapping[int, Dataset], **changes: Any
 ) -> list[Factory]:
-    """The function that makes each player's model, with its own weights before learning."""
+    """The function that makes the model of each player whose data set is given by its position.
+
+    Each model has its own weights before learning.
+    """
     model, names = experiment.model, [str(p) for p in players]
     for name, override in model.players.items():
         require_name("player", name, names)
         for key in override:
             require_name(f"key of model.players.{name},", key, ("kind", "options"))
     made = []
-    for k, name in enumerate(names):
-        own = model.players.get(name, {})
+    for k, dataset in datasets.items():
+        own = model.players.get(names[k], {})
         if not isinstance(own.get("options", {}), dict):
-            raise ExperimentError(f"model.players.{name}.options is {own['options']!r}, expected options by name")
+            raise ExperimentError(f"model.players.{names[k]}.options is {own['options']!r}, expected options by name")
         seed = int(np.random.SeedSequence(experiment.seed, spawn_key=(_WEIGHTS, k)).generate_state(1)[0])
         kind = own.get("kind", model.kind)
         options = {**(model.options if kind == model.kind else {}), **own.get("options", {}), **changes}
-        made.append(black_box(kind, options, datasets[k], seed))
+        made.append(black_box(kind, options, dataset, seed))
     return made
 
 
@@ -205,7 +219,7 @@ def _distilled(
     whole = [rows for rows in data if isinstance(rows, Batch)]
     if label is None or any(label not in rows.space for rows in whole):
         raise ExperimentError("data.distil needs models with a label; set model.options.label")
-    teachers = _factories(experiment, players, datasets, learns="classifier")
+    teachers = _factories(experiment, players, dict(enumerate(datasets)), learns="classifier")
     taught = []
     for k, (factory, rows) in enumerate(zip(teachers, whole, strict=True)):
         teacher = factory()

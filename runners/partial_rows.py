@@ -24,6 +24,7 @@ def private_rows(
     players: Sequence[Hashable],
     spaces: Sequence[Space],
     parts: Sequence[Part],
+    only: Sequence[int] | None = None,
 ) -> list[tuple[PrivateRows, Batch]]:
     """Each player's rows to learn from, and its holdout.
 
@@ -34,9 +35,10 @@ def private_rows(
 
     Arguments:
         experiment: whose `data.observed` and `data.missing` are followed.
-        players: in the order of the graph.
-        spaces: the variables of each player's model.
-        parts: each player's data set, and its part of it.
+        players: all of them, in the order of the graph.
+        spaces: the variables of the model of each player that is wanted.
+        parts: the data set of each of them, and its part of it.
+        only: positions of those that are wanted; None for all.
 
     Raises:
         UnknownNameError: no such player or variable; the nearest is suggested.
@@ -49,11 +51,14 @@ def private_rows(
     titles = ", ".join(dict.fromkeys(repr(part.dataset.name) for part in parts))
     observed = _by_player("data.observed", section.observed, names)
     missing = _by_player("data.missing", section.missing, names)
+    wanted = range(len(players)) if only is None else only
+    asked = {*(names[k] for k in wanted), *(["default"] if only is None else [])}  # a default may name data of others
     for key, listed in {**observed, **missing}.items():
-        for name in listed:
+        for name in listed if key.split(".", 2)[2] in asked else ():
             require_name(f"variable of data set {titles} in {key},", name, known)
     found: list[tuple[PrivateRows, Batch]] = []
-    for k, (name, space, part) in enumerate(zip(names, spaces, parts, strict=True)):
+    for k, space, part in zip(wanted, spaces, parts, strict=True):
+        name = names[k]
         shard, there = part.shard, part.dataset.batch.space
         held = [v for v in space if v.name in there]
         key, seen = _of_player("data.observed", observed, name)

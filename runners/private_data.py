@@ -1,6 +1,6 @@
 """The private rows of an experiment's players: a data set and its split, or rows made up for a family."""
 
-__all__ = ["DATA", "Part", "family_and_shards", "load_data", "load_tests", "parts_of", "split_data"]
+__all__ = ["DATA", "Part", "families_and_shards", "groups_of", "load_data", "load_tests", "parts_of", "split_data"]
 
 import hashlib
 from collections.abc import Sequence
@@ -35,8 +35,20 @@ _CHOOSING = ("part", "file", "root", "seed")
 _SPLIT, _NOISE, _TESTS = 1002, 1003, 1008
 
 
-def family_and_shards(experiment: Experiment, players: int) -> tuple[ExponentialFamily, list[Shard]]:
-    """The exponential family of an experiment, and each player's rows over its variables.
+_OF_NPZ = ("file", "label", "classes")
+
+
+def families_and_shards(
+    experiment: Experiment, players: Sequence[str], only: Sequence[int] | None = None
+) -> list[tuple[ExponentialFamily, Shard]]:
+    """The exponential family of each player, and its rows over the family's variables.
+
+    Players of one data set have the same family.
+
+    Arguments:
+        experiment: the experiment.
+        players: all of them, by name, in the order of the graph.
+        only: positions of those whose rows are wanted, ascending; the data of others is not opened. None for all.
 
     Raises:
         ValueError: one of the errors of `games`, which say what is wrong.
@@ -44,17 +56,24 @@ def family_and_shards(experiment: Experiment, players: int) -> tuple[Exponential
     section, model = experiment.data, experiment.model
     name = str(model.family)
     if section.source == "synthetic":
-        require_unused("data.source synthetic", section, ("options", "file", "label", "split", "test_share"))
+        require_unused("data.source synthetic", section, ("options", "file", "label", "split", "test_share", "players"))
         family = synthetic_family(name, model.dimension, classes=model.classes, **model.options)
         rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(DATA,)))
-        batches = synthetic_data(family, players, section.rows, rng, spread=section.spread)
-        return family, [_cut(batch, section.holdout) for batch in batches]
-    dataset = load_data(experiment)
-    label = dataset.label if name.startswith("class-conditional-") else None
-    family = family_for(name, _space_for(name, dataset.batch.space), label=label, **model.options)
-    held = family.space
-    shards = split_data(experiment, dataset, players)
-    return family, [Shard(held.batch(s.train.arrays), held.batch(s.holdout.arrays)) for s in shards]
+        batches = synthetic_data(family, len(players), section.rows, rng, spread=section.spread)
+        wanted = range(len(players)) if only is None else only
+        return [(family, _cut(batches[k], section.holdout)) for k in wanted]
+    families: dict[int, ExponentialFamily] = {}
+    found = []
+    for part in parts_of(experiment, players, only):
+        dataset, shard = part.dataset, part.shard
+        if id(dataset) not in families:
+            label = dataset.label if name.startswith("class-conditional-") else None
+            space = _space_for(name, dataset.batch.space)
+            families[id(dataset)] = family_for(name, space, label=label, **model.options)
+        family = families[id(dataset)]
+        held = family.space
+        found.append((family, Shard(held.batch(shard.train.arrays), held.batch(shard.holdout.arrays))))
+    return found
 
 
 def load_data(experiment: Experiment, **options: Any) -> Dataset:
@@ -73,10 +92,13 @@ def load_data(experiment: Experiment, **options: Any) -> Dataset:
     if section.source == "synthetic":
         raise ExperimentError("data.source is 'synthetic', which makes rows for a family; name a data set or take npz")
     if section.source == "npz":
-        require_unused("data.source npz", section, ("options", "players", "test"))
-        if section.file is None:
+        require_unused("data.source npz", section, ("test",))
+        named = {"file": section.file, "label": section.label, **section.options, **options}
+        for option in named:
+            require_name("option of data.source npz,", option, _OF_NPZ)
+        if named["file"] is None:
             raise ExperimentError("data.source is npz: give data.file, the path of the file")
-        dataset = load_npz(section.file, label=section.label)
+        dataset = load_npz(named["file"], named["label"], named.get("classes"))
     else:
         require_unused(f"data.source {section.source}", section, ("file", "label"))
         dataset = load_dataset(section.source, **{**section.options, **options})
@@ -91,23 +113,42 @@ class Part:
     shard: Shard
 
 
-def parts_of(experiment: Experiment, players: Sequence[str]) -> list[Part]:
-    """Each player's part of its data set. Players whose options are the same share one out among them.
+def groups_of(experiment: Experiment, players: Sequence[str]) -> list[tuple[dict[str, Any], list[int]]]:
+    """The players whose options in `data.players` are the same, who share a data set out: options, and positions.
+
+    Nothing is read for it.
 
     Raises:
         UnknownNameError: `data.players` names somebody who does not play.
-        ValueError: one of the errors of the loaders and splits.
     """
     groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
     for k, options in enumerate(_own_options(experiment, players)):
         named = {**experiment.data.options, **options}
         groups.setdefault(repr(sorted(named.items())), (options, []))[1].append(k)
+    return list(groups.values())
+
+
+def parts_of(experiment: Experiment, players: Sequence[str], only: Sequence[int] | None = None) -> list[Part]:
+    """Each player's part of its data set. Players whose options are the same share one out among them.
+
+    Arguments:
+        experiment: the experiment.
+        players: all of them, by name, in the order of the graph.
+        only: positions of those whose parts are wanted, ascending; data sets of others alone are not opened.
+
+    Raises:
+        UnknownNameError: `data.players` names somebody who does not play.
+        ValueError: one of the errors of the loaders and splits.
+    """
+    wanted = range(len(players)) if only is None else only
     found: dict[int, Part] = {}
-    for number, (options, members) in enumerate(groups.values()):
+    for number, (options, members) in enumerate(groups_of(experiment, players)):
+        if not set(members).intersection(wanted):
+            continue
         dataset = load_data(experiment, **options)
         shards = split_data(experiment, dataset, len(members), number)
         found |= {k: Part(dataset, shard) for k, shard in zip(members, shards, strict=True)}
-    return [found[k] for k in range(len(players))]
+    return [found[k] for k in wanted]
 
 
 def load_tests(experiment: Experiment, players: Sequence[str]) -> list[Dataset] | None:

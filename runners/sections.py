@@ -78,7 +78,8 @@ class DataSection(Section):
     any are dealt out; `distil` adds to each player's rows copies that classifiers trained on the others' rows have
     labelled, and `pool` adds the others' rows themselves; `observed` names the variables that a player's rows hold, and
     `missing` the share of its rows that lack a variable (`default` stands for the other players). `players` gives
-    single players (or `default`) options of a data set of their own; those who have the same one share it out.
+    single players (or `default`) options of a data set of their own; those who have the same one share it out. `where`
+    is who reads the rows: the process that starts the game, or those in which the players run.
     """
 
     source: str = "synthetic"
@@ -98,6 +99,7 @@ class DataSection(Section):
     players: dict[str, dict[str, Any]] = {}
     observed: dict[str, list[str]] = {}
     missing: dict[str, dict[str, float]] = {}
+    where: Literal["driver", "players"] = "driver"
 
 
 class StepSection(Section):

@@ -1,6 +1,6 @@
 """One run in its directory: plays an experiment, streams its records, saves checkpoints, and can be resumed."""
 
-__all__ = ["Interrupted", "Session", "engine_options"]
+__all__ = ["Interrupted", "Session", "engine_options", "staged"]
 
 import contextlib
 import signal
@@ -26,8 +26,10 @@ from .observation import require_whole
 from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
+from .staging import build_game
 from .views import total_moves
 from .virtual import Simulation
+from .where import Ask, build_lean_game, require_lean, spec_sources
 from .world import build_changes, build_network
 
 
@@ -151,6 +153,28 @@ class Session:
         return save
 
 
+def staged(plan: Experiment, ask: Ask | None = None) -> Game | FleetGame:
+    """The game of an experiment, with the rows or, where the players read them, without.
+
+    Arguments:
+        plan: the experiment.
+        ask: has data read elsewhere, for `data.where: players`.
+
+    Raises:
+        ExperimentError: `data.where` is `players`, and nobody can be asked, or see `require_lean`.
+        ValueError: see `build_game` and `build_lean_game`.
+    """
+    if plan.data.where == "driver":
+        return build_game(plan)
+    require_lean(plan)
+    if ask is None:
+        raise ExperimentError(
+            "data.where is 'players', but there is no process to ask for what the players' data are; call "
+            "build_lean_game with an `Ask`, or set data.where=driver"
+        )
+    return build_lean_game(plan, ask)
+
+
 def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
     """What the engine of an experiment is called with.
 
@@ -184,6 +208,7 @@ def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
         "every": settings.every,
         "workers": settings.workers,
         "patience": settings.patience,
+        **({"source": spec_sources(plan)} if plan.data.where == "players" else {}),
     }
     return options if kind == "none" else {**options, "graphs": build_changes(plan, game, float(settings.moves))}
 

@@ -1,7 +1,8 @@
 """From an experiment to the game that it describes: graph, α, data and its split, models."""
 
-__all__ = ["bare_graph", "build_game", "player_named"]
+__all__ = ["bare_graph", "build_game", "game_of", "player_named"]
 
+from collections.abc import Mapping
 from typing import Any
 
 import networkx as nx
@@ -11,17 +12,15 @@ from ..games import (
     ARRAY_GRAPHS,
     FleetGame,
     Game,
-    Gossip,
     PlayerSpec,
-    StepSize,
     array_graph,
     synthetic_family,
     synthetic_fleet,
 )
 from ..topology import attach_alpha, generate_graph, read_graph
 from .experiment import Experiment, ExperimentError, require_unused
-from .neural_games import black_box_specs
-from .private_data import DATA, family_and_shards
+from .player_specs import player_specs
+from .private_data import DATA
 from .sections import AlphaSection, TopologySection
 
 
@@ -31,40 +30,27 @@ def build_game(experiment: Experiment) -> Game | FleetGame:
     Random numbers for data and split are spawned from the experiment's seed, apart from those of play.
 
     Raises:
+        ExperimentError: `data.where` is `players`: see `where.build_lean_game`.
         ValueError: one of the errors of `topology` and `games`, which say what is wrong.
     """
+    if experiment.data.where == "players":
+        raise ExperimentError(
+            "data.where is 'players', so that rows are not read here; call build_lean_game, or set data.where=driver"
+        )
     if experiment.topology.generator in ARRAY_GRAPHS:
         return _array_game(experiment)
     graph = bare_graph(experiment.topology)
-    model = experiment.model
-    if model.start == "common":
-        raise ExperimentError(f"model.start is 'common', which needs a generator of arrays: {', '.join(ARRAY_GRAPHS)}")
-    specs = _family_specs(experiment, list(graph)) if model.family else black_box_specs(experiment, list(graph))
+    return game_of(experiment, graph, player_specs(experiment, list(graph)))
+
+
+def game_of(experiment: Experiment, graph: Any, specs: Mapping[Any, PlayerSpec]) -> Game:
+    """The game of an experiment on its bare graph, once it is known what the players bring.
+
+    Raises:
+        ValueError: one of the errors of `topology` and `games`.
+    """
     sizes = {player: spec.rows for player, spec in specs.items()}
     return Game(_with_alpha(graph, experiment.alpha, sizes), specs, anchored=experiment.alpha.anchored)
-
-
-def _family_specs(experiment: Experiment, players: list[Any]) -> dict[Any, PlayerSpec]:
-    """What each player brings to a game of one exponential family."""
-    family, shards = family_and_shards(experiment, len(players))
-    model = experiment.model
-    require_unused("model.family", model, ("players",))
-    require_unused("model.family", experiment.data, ("distil", "observed", "missing", "players", "pool"))
-    if experiment.data.source == "synthetic":
-        require_unused("model.family", experiment.data, ("noise",))
-    return {
-        player: PlayerSpec(
-            family=family,
-            data=shard.train,
-            holdout=shard.holdout,
-            smoothing=model.smoothing,
-            step=StepSize(model.step.size, model.step.horizon),
-            start="reference" if model.start == "reference" else "data",
-            samples=experiment.play.samples,
-            gossip=Gossip(**experiment.gossip.model_dump()),
-        )
-        for player, shard in zip(players, shards, strict=True)
-    }
 
 
 def _array_game(experiment: Experiment) -> FleetGame:

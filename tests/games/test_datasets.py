@@ -550,6 +550,21 @@ def test_npz_arrays_that_are_no_variables(
     assert str(path) in str(caught.value)
 
 
+def test_npz_labels_may_have_classes_that_these_rows_lack(tmp_path: Path) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, c=np.array([0, 2]), x=np.zeros(2))
+    assert load_npz(path, "c").classes == load_npz(path, "c", classes=3).classes == 3
+    wide = load_npz(path, "c", classes=5)
+    assert wide.classes == 5
+    assert wide.labels is not None
+    assert wide.labels.tolist() == [0, 2]
+    with pytest.raises(DatasetOptionError, match=r"classes is 2, but label 'c' in .*own.npz needs 3; make it as many"):
+        load_npz(path, "c", classes=2)
+    for label, classes in ((None, 3), ("c", 2.5)):
+        with pytest.raises(DatasetOptionError, match="expected a number of categories of a label that is named"):
+            load_npz(path, label, classes=classes)  # type: ignore[arg-type]
+
+
 def test_npz_requests_that_are_wrong(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", label=np.array([0, 1]))
     with pytest.raises(UnknownNameError, match=r"unknown array in .*own.npz, 'labels'; did you mean 'label'\?"):

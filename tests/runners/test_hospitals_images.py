@@ -14,6 +14,7 @@ from nashgossip.games import Batch, DatasetNotFound, Game, load_digits
 from nashgossip.runners import ExperimentError, build_game, load_experiment
 from nashgossip.runners.command import app
 from nashgossip.runners.neural_games import build_looks
+from nashgossip.topology import UnknownNameError
 
 VIEWS = ("scan", "edges")
 
@@ -107,7 +108,7 @@ def test_pooled_rows_of_other_views_are_labels_alone(tmp_path: Path) -> None:
     [
         (["data.judge=true"], ExperimentError, "'players' means nothing with data.judge"),
         (["data.players.9={}"], ValueError, "player in data.players"),
-        (["data.source=npz", "data.options={}"], ExperimentError, "'players' means nothing with data.source npz"),
+        (["data.source=npz", "data.options={}", "data.test=null"], UnknownNameError, "data.source npz, 'image'"),
         (["data.players.0={image: scan, file: absent.npz}"], DatasetNotFound, "there is no file absent.npz"),
     ],
 )

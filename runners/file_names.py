@@ -4,6 +4,7 @@ __all__ = ["file_name", "readable", "require_file_name"]
 
 import unicodedata
 
+_ALLOWED = "-_."
 _BYTES = 80
 _LONGEST = 255
 
@@ -11,21 +12,21 @@ _LONGEST = 255
 def file_name(name: str, index: int) -> str:
     """A file name for the player called `name`, the `index`-th of all: safe on every file system, unique, readable.
 
-    Letters and digits of any script stay, as do `-` and `_`; all else becomes `_`. Names that differ nowhere else, or in
-    capitals alone on a file system that ignores them, differ by the index before them.
+    Letters and digits of any script stay, as do `-`, `_` and dots inside; all else becomes `_`. Names that differ in
+    nothing else, or in capitals alone on a file system that ignores them, differ by the index before them.
 
     Arguments:
         name: any text.
         index: of the player, from 0.
 
     Returns:
-        At most 80 bytes of UTF-8 after the index and a hyphen, without separator, dot or control character.
+        At most 80 bytes of UTF-8 after the index and a hyphen, without separator or control character.
 
     Raises:
         ValueError: a negative index.
 
     >>> file_name("St. Mary's/ward 3", 7), file_name("../../etc/passwd", 12), file_name("больница", 0), file_name("", 1)
-    ('00007-St__Mary_s_ward_3', '00012-etc_passwd', '00000-больница', '00001')
+    ('00007-St._Mary_s_ward_3', '00012-etc_passwd', '00000-больница', '00001')
     """
     if index < 0:
         raise ValueError(f"index is {index}, expected the position of the player, from 0")
@@ -33,14 +34,14 @@ def file_name(name: str, index: int) -> str:
 
 
 def readable(name: str) -> str:
-    """What of a text can stand in a file name: letters, digits, `-` and `_`, at most 80 bytes of UTF-8, maybe none.
+    """What of a text can stand in a file name: letters, digits, `-`, `_` and dots inside, at most 80 bytes of UTF-8, maybe none.
 
     >>> readable("a b/c"), readable("..")
     ('a_b_c', '')
     """
     plain = unicodedata.normalize("NFC", name)
-    kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in plain).strip("_-")
-    return kept.encode()[:_BYTES].decode(errors="ignore").rstrip("_-")
+    kept = "".join(c if c.isalnum() or c in _ALLOWED else "_" for c in plain).strip(_ALLOWED)
+    return kept.encode()[:_BYTES].decode(errors="ignore").rstrip(_ALLOWED)
 
 
 def require_file_name(name: str) -> str:

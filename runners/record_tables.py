@@ -15,7 +15,7 @@ from .storage import RunPath, is_local, listing, write_whole
 _ROWS = 20_000
 _SECONDS = 5.0
 _SECONDS_WITHOUT_LOG = 2.0
-_BATCHES = 256
+_BATCHES = 2048
 _BUFFER = 1 << 20
 _ATTEMPTS = 10
 _PART, _LOG, _DRAFT = ".parquet", ".arrows", ".draft"

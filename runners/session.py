@@ -6,7 +6,6 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -26,6 +25,7 @@ from .observation import require_whole
 from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
+from .storage import RunPath
 from .views import total_moves
 from .virtual import Simulation
 from .world import build_changes, build_network
@@ -130,7 +130,7 @@ class Session:
             )
 
     @property
-    def _checkpoints(self) -> Path:
+    def _checkpoints(self) -> RunPath:
         return self.directory.path / "checkpoints"
 
     def _saver(self, writer: RecordWriter, told_to_stop: Callable[[], bool]) -> Callable[[Simulation], None]:

@@ -25,6 +25,7 @@ from .playing import ENGINES
 from .session import Interrupted, Session, engine_options, staged
 from .stages import Change
 from .staging import build_game
+from .storage import RunPath
 from .tables import NARROWEST, changes_table, player_table, prediction_lines, run_panel, topology_table
 
 app = typer.Typer(
@@ -48,7 +49,9 @@ def run(
     ] = None,
     runner: Annotated[str | None, typer.Option(help=f"Engine: {', '.join(ENGINES)}.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Directory of the run; it must not exist yet.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Directory of the run, or its URL (s3://…); it must not exist yet.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as one JSON object, and nothing else.")
     ] = False,
@@ -70,7 +73,7 @@ def run(
 
 @app.command()
 def resume(
-    directory: Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run that was interrupted.")],
+    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run that was interrupted.")],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as one JSON object, and nothing else.")
     ] = False,
@@ -80,7 +83,7 @@ def resume(
         console = _console()
         with _wrong_request(console):
             run_directory = RunDirectory.existing(directory)
-            plan = load_experiment(str(directory / "experiment.yaml"))
+            plan = load_experiment(run_directory.path / "experiment.yaml")
             game = build_game(plan)
             session = Session(plan, game, engine_options(plan, game), build_watch(plan, game), run_directory, console)
             session.restore()
@@ -184,7 +187,7 @@ def _weighted(graph: Any, console: Console) -> Any:
     return attach_alpha(graph, 0.3)
 
 
-def _draw(outcome: Outcome, directory: RunDirectory, console: Console) -> list[Path]:
+def _draw(outcome: Outcome, directory: RunDirectory, console: Console) -> list[RunPath]:
     from .pictures import draw_run  # matplotlib is slow to import, and only a finished run needs it
 
     try:

@@ -2,8 +2,10 @@
 
 __all__ = ["RunDirectory", "RunDirectoryError"]
 
+import io
 import json
 import platform
+import re
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -12,10 +14,14 @@ from typing import Any
 
 from ..games import FleetGame, Game
 from ..topology import write_graph
+from .file_names import readable
 from .outcome import Outcome, finite
+from .storage import RunPath, is_local, run_path, write_whole
 from .word_sheet import word_sheet
 
 _MOST_PLAYERS = 10_000
+_CREDENTIALS = re.compile(r"(://)[^/@\s]+@")
+"""User and password in a URL, which do not belong into a file."""
 _PACKAGES = ("nashgossip", "numpy", "scipy", "networkx", "ray", "torch", "scikit-learn", "pyarrow")
 
 
@@ -29,47 +35,70 @@ class RunDirectoryError(ValueError):
 class RunDirectory:
     """`experiment.yaml`, `about.json`, `graph.graphml`, `records/`, and after the run `summary.json`, `players.json`.
 
+    Every file is written whole or not at all.
+
     Arguments:
-        path: a directory that does not exist yet.
+        path: a directory that does not exist yet: a path, or the URL of one on any storage that fsspec reaches.
 
     Raises:
         RunDirectoryError: it exists, or cannot be made. Nothing in it is touched.
+        StorageError: nothing here can reach the storage of the URL.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: RunPath | str) -> None:
+        self.path = run_path(path)
         try:
-            path.mkdir(parents=True, exist_ok=False)
+            if is_local(self.path):
+                self.path.mkdir(parents=True, exist_ok=False)
+            elif self.path.exists():
+                raise FileExistsError
+            else:
+                self.path.mkdir(parents=True, exist_ok=True)  # which means little on an object store
         except FileExistsError:
-            raise RunDirectoryError(f"{path} exists already; choose another --out, or move it away") from None
+            raise RunDirectoryError(f"{self.path} exists already; choose another --out, or move it away") from None
         except OSError as error:
-            raise RunDirectoryError(f"{path} cannot be made: {error.strerror}; choose another --out") from None
-        self.path = path
+            why = error.strerror or error
+            raise RunDirectoryError(f"{self.path} cannot be made: {why}; choose another --out") from None
+        except Exception as error:
+            if is_local(self.path):
+                raise
+            raise RunDirectoryError(_foreign(self.path, "made", error)) from error
 
     @staticmethod
-    def existing(path: Path) -> "RunDirectory":
+    def existing(path: RunPath | str) -> "RunDirectory":
         """The directory of a run that has begun.
 
         Raises:
-            RunDirectoryError: it is none.
+            RunDirectoryError: it is none, or its storage cannot be read.
+            StorageError: nothing here can reach the storage of the URL.
         """
-        if not (path / "experiment.yaml").is_file():
-            raise RunDirectoryError(f"{path} is no run directory: it holds no experiment.yaml")
         found = RunDirectory.__new__(RunDirectory)
-        found.path = path
+        found.path = run_path(path)
+        try:
+            begun = (found.path / "experiment.yaml").is_file()
+        except Exception as error:
+            if is_local(found.path):
+                raise
+            raise RunDirectoryError(_foreign(found.path, "read", error)) from error
+        if not begun:
+            raise RunDirectoryError(f"{found.path} is no run directory: it holds no experiment.yaml")
         return found
 
     @staticmethod
-    def fresh(name: str, parent: Path = Path("runs")) -> "RunDirectory":
-        """A new directory `runs/NAME-TIME`, with a number added if two runs start in one second."""
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    def fresh(name: str, parent: RunPath = Path("runs")) -> "RunDirectory":
+        """A new directory `runs/NAME-TIME`, with a number added if two runs start in one second.
+
+        Of the name stays what cannot lead out of `parent`.
+        """
+        stamp = f"{readable(name) or 'run'}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
         for attempt in range(100):
-            path = parent / (f"{name}-{stamp}" + (f"-{attempt}" if attempt else ""))
+            path = parent / (stamp + (f"-{attempt}" if attempt else ""))
             if not path.exists():
                 return RunDirectory(path)
         raise RunDirectoryError(f"{parent} holds 100 runs of this second already; give --out")
 
     @property
-    def records(self) -> Path:
+    def records(self) -> RunPath:
         """Where records go."""
         return self.path / "records"
 
@@ -78,24 +107,27 @@ class RunDirectory:
 
         Of a game of arrays with more than 10,000 players the graph is left out: the experiment makes it anew.
         """
-        (self.path / "experiment.yaml").write_text(experiment, encoding="utf-8")
+        write_whole(self.path / "experiment.yaml", experiment.encode())
         self._json(
             "about.json",
             {
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "seed": seed,
-                "command": sys.argv,
+                "command": [_CREDENTIALS.sub(r"\1", word) for word in sys.argv],
                 "python": platform.python_version(),
                 "platform": platform.platform(),
                 "versions": {name: _version(name) for name in _PACKAGES},
             },
         )
+        buffer = io.BytesIO()
         if isinstance(game, Game):
-            write_graph(game.graph, self.path / "graph.graphml")
+            write_graph(game.graph, buffer)
+            write_whole(self.path / "graph.graphml", buffer.getvalue())
         elif game.size <= _MOST_PLAYERS:
             from scipy.sparse import save_npz
 
-            save_npz(self.path / "listening.npz", game.listening)
+            save_npz(buffer, game.listening)
+            write_whole(self.path / "listening.npz", buffer.getvalue())
 
     def conclude(self, outcome: Outcome) -> None:
         """Writes what came of it, for the first 10,000 players, and the words of those that write some."""
@@ -136,10 +168,16 @@ class RunDirectory:
         self._json("players.json", players)
         sheet = word_sheet(outcome)
         if sheet is not None:
-            (self.path / "words.txt").write_text(sheet, encoding="utf-8")
+            write_whole(self.path / "words.txt", sheet.encode())
 
     def _json(self, name: str, value: Any) -> None:
-        (self.path / name).write_text(json.dumps(finite(value), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        text = json.dumps(finite(value), indent=2, allow_nan=False) + "\n"
+        write_whole(self.path / name, text.encode())
+
+
+def _foreign(path: RunPath, what: str, error: Exception) -> str:
+    """Storages raise errors of their own kinds, for which there is no common base."""
+    return f"{path} cannot be {what}: {type(error).__name__}: {error}; check the URL and the access to its storage"
 
 
 def _version(name: str) -> str | None:

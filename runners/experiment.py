@@ -31,6 +31,7 @@ from .sections import (
     Section,
     TopologySection,
 )
+from .storage import RunPath, run_path
 
 _HERE = "experiments"
 
@@ -69,23 +70,25 @@ def experiment_names() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def load_experiment(source: str, settings: list[str] | None = None) -> Experiment:
+def load_experiment(source: str | RunPath, settings: list[str] | None = None) -> Experiment:
     """A built-in experiment by name, or one from a YAML file, with settings applied.
 
     Arguments:
-        source: a name of `experiment_names()`, or the path of a YAML file.
+        source: a name of `experiment_names()`, or the path or URL of a YAML file.
         settings: `key=value` each; see `override`.
 
     Raises:
         UnknownNameError: no built-in experiment has this name, and there is no such file.
+        StorageError: nothing here can reach the storage of the URL.
         ExperimentError: the file cannot be read, or a key or value is wrong; the nearest key is suggested.
     """
-    names = experiment_names()
-    if source in names:
+    names, where = experiment_names(), run_path(source)
+    source = str(source)
+    if isinstance(where, Path) and source in names:
         text = resources.files(__package__).joinpath(_HERE, f"{source}.yaml").read_text("utf-8")
-    elif Path(source).is_file():
-        text = _read(Path(source))
-    elif Path(source).suffix in (".yaml", ".yml"):
+    elif where.is_file():
+        text = _read(where)
+    elif where.suffix in (".yaml", ".yml"):
         raise ExperimentError(f"there is no file {source}; `nashgossip list` shows the built-in experiments")
     else:
         raise UnknownNameError("experiment", source, names)
@@ -217,9 +220,9 @@ def _keys(model: type[BaseModel], prefix: str = "") -> dict[str, bool]:
     return found
 
 
-def _read(path: Path) -> str:
+def _read(path: RunPath) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ExperimentError(f"{path} cannot be read as text: {error}") from None
 

@@ -2,8 +2,8 @@
 
 __all__ = ["draw_convergence", "draw_looks", "draw_run", "draw_samples"]
 
+import io
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..agents import RegretEstimate
 from ..games import Batch, Space, Variable
 from .examination import Examiner, Look
 from .outcome import CAN_GENERATE, Outcome
+from .storage import RunPath, write_whole
 
 _PER_LINE = 10
 _FEW_LINES = 6
@@ -22,7 +23,7 @@ _MOST_PLAYERS = 20
 _COLOURS = 3
 
 
-def draw_run(outcome: Outcome, directory: Path) -> list[Path]:
+def draw_run(outcome: Outcome, directory: RunPath) -> list[RunPath]:
     """Draws every picture that the run has material for, as PNG files.
 
     Returns:
@@ -38,7 +39,9 @@ def draw_run(outcome: Outcome, directory: Path) -> list[Path]:
     for name, figure in figures.items():
         if figure is not None:
             written.append(directory / f"{name}.png")
-            figure.savefig(written[-1], dpi=150)
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=150)
+            write_whole(written[-1], buffer.getvalue())
     return written
 
 

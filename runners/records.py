@@ -1,29 +1,26 @@
-"""Records on disk: append-only Parquet, streamed in parts that are each written whole or not at all."""
+"""Records of a run on disk: what every observation and close look showed, streamed as it comes."""
 
 __all__ = ["RecordWriter", "read_looks", "read_records", "read_trace"]
 
 import itertools
-import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..agents import RegretEstimate, Scores
 from .examination import Look
 from .monitor import Record
 from .observation import PlayerView
+from .record_tables import RecordTable, Recovered, read_table
+from .storage import RunPath, run_path
 from .views import PlayerArrays
 
-_ROWS = 20_000
 _MOST_PLAYERS = 10_000
-_SECONDS = 5.0
+_FEW = 200
 _LETTERS = ("accepted", "duplicate", "outdated", "replaced")
 
 _RUN = pa.schema(
@@ -49,8 +46,6 @@ _PLAYERS = pa.schema(
         ("staleness", pa.float64()),
     ]
 )
-
-
 _LOOKS = pa.schema(
     [
         ("time", pa.float64()),
@@ -67,7 +62,8 @@ _LOOKS = pa.schema(
         ("log_density", pa.float64()),
     ]
 )
-
+_SCHEMAS = {"run": _RUN, "players": _PLAYERS, "looks": _LOOKS}
+_STRUCTS = {name: pa.struct(list(schema)) for name, schema in _SCHEMAS.items()}
 _SCORES = ("accuracy", "auc", "log_class", "log_density")
 
 
@@ -76,27 +72,46 @@ class RecordWriter:
 
     Close looks go to `DIR/looks-00000.parquet`, …, a row a player.
 
-    A part is written under another name and then renamed, after 20,000 rows or 5 seconds; it is never touched again. A
-    crash loses what came after the last part, and nothing before. Of a fleet of more than 10,000 players the
-    single ones are not recorded. Use it as a context manager.
+    A part is written whole or not at all, after 20,000 rows or 5 seconds, and never touched again. What came after the
+    last part is in a log beside it, see `RecordTable`: a killed process loses no record that it had written. Of a fleet
+    of more than 10,000 players the single ones are not recorded. What is not known is null: figures without closed form,
+    and the regret and error, given as NaN, of a player that is absent. Use it as a context manager.
 
     Arguments:
         directory: made if it is not there.
         players: names of the players, in the order of records.
-        parts: table → number of parts to go on after, as `flush` gave it; later ones are removed.
+        parts: table → number of parts to go on after, as `flush` gave it; whatever came later is removed.
+        resume: whether records that are there are kept, and logs of a process that was killed recovered; else they are
+            removed.
         timed: whether wall-clock seconds are recorded. Without, a run in virtual time always leaves the same records.
+
+    Attributes:
+        recovered: what `resume` brought back; None without.
+
+    Raises:
+        ValueError: both `parts` and `resume`.
     """
 
     def __init__(
-        self, directory: Path, players: Sequence[Any], *, parts: Mapping[str, int] | None = None, timed: bool = True
+        self,
+        directory: RunPath | str,
+        players: Sequence[Any],
+        *,
+        parts: Mapping[str, int] | None = None,
+        resume: bool = False,
+        timed: bool = True,
     ) -> None:
+        if resume and parts is not None:
+            raise ValueError("parts and resume were both given, expected one; parts go back, resume keeps all there is")
+        directory = run_path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self._names, self._players = players, [str(p) for p in players[:_MOST_PLAYERS]]
         self._timed = timed
-        begun = {"run": 0, "players": 0, "looks": 0, **(parts or {})}
-        self._run = _Parts(directory, "run", _RUN, begun["run"])
-        self._each = _Parts(directory, "players", _PLAYERS, begun["players"])
-        self._looks = _Parts(directory, "looks", _LOOKS, begun["looks"])
+        begun = None if resume else {"run": 0, "players": 0, "looks": 0, **(parts or {})}
+        self._run, self._each, self._looks = self._tables = [
+            RecordTable(directory, name, schema, begun and begun[name]) for name, schema in _SCHEMAS.items()
+        ]
+        self.recovered = self._recover() if resume else None
 
     def __enter__(self) -> "RecordWriter":
         return self
@@ -108,109 +123,111 @@ class RecordWriter:
 
     def write(self, record: Record) -> None:
         """Adds a record."""
-        self._run.add(
-            {
-                "time": [record.time],
-                "seconds": [record.seconds if self._timed else None],
-                "messages": [record.messages],
-                "bytes": [record.bytes],
-                "undelivered": [record.undelivered],
-                "nash_gap": [record.nash_gap],
-                "error_rms": [record.error_rms],
-                "amplitude": [record.amplitude],
-            }
+        if not (isinstance(record.players, PlayerArrays) and len(record.players) > _MOST_PLAYERS):
+            self._write_players(record)
+        totals = record.all_players
+        self._run.add(  # after the players: a record is whole once its row of the run is there
+            _batch(
+                "run",
+                {
+                    "time": [record.time],
+                    "seconds": [record.seconds if self._timed else None],
+                    "messages": [record.messages],
+                    "bytes": [record.bytes],
+                    "undelivered": [record.undelivered],
+                    "nash_gap": [_known(totals.nash_gap)],
+                    "error_rms": [_known(totals.error_rms)],
+                    "amplitude": [_known(record.amplitude)],
+                },
+            )
         )
-        if isinstance(record.players, PlayerArrays) and len(record.players) > _MOST_PLAYERS:
-            return
-        if len(self._players) < len(record.players):
-            self._players = [str(p) for p in self._names]
-        views, unknown = record.players, [None] * len(record.players)
-        self._each.add(
-            {
-                "time": [record.time] * len(views),
-                "player": self._players,
-                "moves": [view.moves for view in views],
-                "regret": unknown if record.regrets is None else record.regrets.tolist(),
-                "error": unknown if record.errors is None else record.errors.tolist(),
-                **{name: [view.letters.get(name) for view in views] for name in _LETTERS},
-                "rejected": [sum(view.rejected.values()) for view in views],
-                "staleness": [view.staleness for view in views],
-            }
-        )
+        if self._each.due or self._run.due:
+            self._each.flush()
+        if self._run.due:
+            self._run.flush()
 
     def write_look(self, look: Look) -> None:
         """Adds what a close look showed."""
         count = len(look.players)
         self._looks.add(
-            {
-                "time": [look.time] * count,
-                "seconds": [look.seconds if self._timed else None] * count,
-                "player": [str(p) for p in look.players],
-                "shares": [None if s is None else s.tolist() for s in look.shares],
-                "total_variation": list(look.total_variations),
-                "regret_estimate": [None if r is None else r.gain for r in look.regrets],
-                "regret_error": [None if r is None else r.error for r in look.regrets],
-                "held_out": list(look.held_out),
-                **{name: [None if s is None else getattr(s, name) for s in look.scores] for name in _SCORES},
-            }
+            _batch(
+                "looks",
+                {
+                    "time": [look.time] * count,
+                    "seconds": [look.seconds if self._timed else None] * count,
+                    "player": [str(p) for p in look.players],
+                    "shares": [None if s is None else s.tolist() for s in look.shares],
+                    "total_variation": list(look.total_variations),
+                    "regret_estimate": [None if r is None else r.gain for r in look.regrets],
+                    "regret_error": [None if r is None else r.error for r in look.regrets],
+                    "held_out": list(look.held_out),
+                    **{name: [None if s is None else getattr(s, name) for s in look.scores] for name in _SCORES},
+                },
+            )
         )
-
-    def flush(self) -> dict[str, int]:
-        """Writes what is left, and tells the number of parts of each table."""
-        return {"run": self._run.flush(), "players": self._each.flush(), "looks": self._looks.flush()}
-
-    def close(self) -> None:
-        """Writes what is left."""
-        self.flush()
-
-
-class _Parts:
-    """The rows of one table that are not on disk yet, column by column, and the number of the next part."""
-
-    def __init__(self, directory: Path, name: str, schema: pa.Schema, count: int) -> None:
-        self._directory, self._name, self._schema = directory, name, schema
-        self._columns: dict[str, list[Any]] = {column: [] for column in schema.names}
-        self._count = count
-        self._since = time.monotonic()
-        for part in _parts(directory, name)[count:]:
-            part.unlink()
-
-    def add(self, columns: dict[str, list[Any]]) -> None:
-        for name, values in columns.items():
-            self._columns[name].extend(values)
-        if len(self._columns["time"]) >= _ROWS or time.monotonic() - self._since > _SECONDS:
+        if self._looks.due:
             self.flush()
 
-    def flush(self) -> int:
-        if self._columns["time"]:
-            path = self._directory / f"{self._name}-{self._count:05d}.parquet"
-            draft = path.with_suffix(".draft")
-            pq.write_table(pa.Table.from_pydict(self._columns, schema=self._schema), draft)
-            os.replace(draft, path)
-            self._count += 1
-        for values in self._columns.values():
-            values.clear()
-        self._since = time.monotonic()
-        return self._count
+    def flush(self) -> dict[str, int]:
+        """Makes parts of what is left, and tells the number of parts of each table."""
+        # In this order: no part of the run tells of players that are in no part.
+        return {"players": self._each.flush(), "run": self._run.flush(), "looks": self._looks.flush()}
+
+    def close(self) -> None:
+        """Makes parts of what is left."""
+        self.flush()
+
+    def _write_players(self, record: Record) -> None:
+        views, count = record.players, len(record.players)
+        if len(self._players) < count:
+            self._players = [str(p) for p in self._names]
+        self._each.add(
+            _batch(
+                "players",
+                {
+                    "time": [record.time] * count,
+                    "player": self._players,
+                    "moves": [view.moves for view in views],
+                    "regret": _figures(record.regrets, count),
+                    "error": _figures(record.errors, count),
+                    **{name: [view.letters.get(name) for view in views] for name in _LETTERS},
+                    "rejected": [sum(view.rejected.values()) for view in views],
+                    "staleness": [view.staleness for view in views],
+                },
+            )
+        )
+
+    def _recover(self) -> Recovered:
+        rows, dropped = {}, 0
+        for name, table in zip(_SCHEMAS, self._tables, strict=True):
+            rows[name], left = table.recover()
+            dropped += left
+        # A record that was not written to its end has rows of players, and none of the run.
+        beyond = max(0, self._each.rows() - self._run.rows() * len(self._names))
+        self._each.cut(beyond)
+        rows["players"] = max(0, rows["players"] - beyond)
+        return Recovered(rows, beyond, dropped)
 
 
-def read_records(directory: Path | str, name: str = "run") -> Any:
+def read_records(directory: RunPath | str, name: str = "run") -> Any:
     """All records of a run directory's `records` folder as one `pyarrow.Table`, in the order written.
 
+    A run that is going on can be read too, up to its last whole record.
+
     Arguments:
-        directory: the folder `records`.
+        directory: the folder `records`, a path or a URL.
         name: `run`, one row per record, `players`, one per record and player, or `looks`, one per look and player.
 
     Raises:
         FileNotFoundError: there is no record of this name.
     """
-    parts = _parts(Path(directory), name)
-    if not parts:
+    table = read_table(run_path(directory), name)
+    if table is None:
         raise FileNotFoundError(f"no records {name!r} in {directory}; expected {name}-00000.parquet")
-    return pa.concat_tables([pq.read_table(part) for part in parts])
+    return table
 
 
-def read_trace(directory: Path) -> Iterator[Record]:
+def read_trace(directory: RunPath) -> Iterator[Record]:
     """The records of a run that was interrupted, one after the other, as its monitor saw them.
 
     Refused messages are counted, but their reasons are not on record.
@@ -238,11 +255,10 @@ def read_trace(directory: Path) -> Iterator[Record]:
         )
 
 
-def read_looks(directory: Path) -> Iterator[Look]:
+def read_looks(directory: RunPath) -> Iterator[Look]:
     """The close looks of a run that was interrupted, one after the other."""
-    if not _parts(directory, "looks"):
-        return
-    rows = read_records(directory, "looks").to_pylist()
+    table = read_table(directory, "looks")
+    rows = [] if table is None else table.to_pylist()
     for time_, group in itertools.groupby(rows, key=lambda row: row["time"]):
         views = list(group)
         yield Look(
@@ -272,5 +288,23 @@ def _column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64] | None
     return None if all(value is None for value in values) else np.array(values, np.float64)
 
 
-def _parts(directory: Path, name: str) -> list[Path]:
-    return sorted(directory.glob(f"{name}-*.parquet"))
+def _batch(table: str, columns: Mapping[str, Sequence[Any]]) -> pa.RecordBatch:
+    """Columns as one batch: few rows are converted all at once, many column by column, each where it is faster."""
+    schema = _SCHEMAS[table]
+    if len(columns["time"]) < _FEW:
+        rows = list(zip(*map(columns.__getitem__, schema.names), strict=True))
+        return pa.RecordBatch.from_struct_array(pa.array(rows, _STRUCTS[table]))
+    arrays = [pa.array(columns[field.name], field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _figures(values: NDArray[np.float64] | None, count: int) -> list[float | None]:
+    """Figures of all players, None for those that have none."""
+    if values is None:
+        return [None] * count
+    plain = values.tolist()
+    return [_known(value) for value in plain] if np.isnan(values).any() else plain
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or value != value else value

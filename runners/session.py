@@ -6,7 +6,6 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -27,6 +26,7 @@ from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
 from .staging import build_game
+from .storage import RunPath
 from .views import total_moves
 from .virtual import Simulation
 from .where import Ask, build_lean_game, require_lean, spec_sources
@@ -133,7 +133,7 @@ class Session:
             )
 
     @property
-    def _checkpoints(self) -> Path:
+    def _checkpoints(self) -> RunPath:
         return self.directory.path / "checkpoints"
 
     def _saver(self, writer: RecordWriter, told_to_stop: Callable[[], bool]) -> Callable[[Simulation], None]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 from xml.parsers import expat
 
@@ -92,12 +92,12 @@ def is_graph_file(name: str | Path) -> bool:
     return (Path(where.stem).suffix if where.suffix.lower() == ".gz" else where.suffix).lower() in _SUFFIXES
 
 
-def write_graph(G: AnyGraph, path: str | os.PathLike[str]) -> None:
+def write_graph(G: AnyGraph, path: str | os.PathLike[str] | BinaryIO) -> None:
     """Write G as GraphML, `alpha` to the last bit, the whole file or none of it.
 
     Arguments:
         G: the graph. Attributes whose values are text, numbers or truth values are written, others left out.
-        path: a name ending in `.graphml` or `.graphml.gz`.
+        path: a name ending in `.graphml` or `.graphml.gz`, or a binary file open for writing, which gets GraphML.
 
     Raises:
         GraphFileError: another suffix, a folder that is not there, two players with the same name as text, or
@@ -110,15 +110,18 @@ def write_graph(G: AnyGraph, path: str | os.PathLike[str]) -> None:
     ...     list(read_graph(folder + "/pair.graphml").edges(data="alpha"))
     [(0, 1, 0.9), (0, 0, 0.1), (1, 0, 0.9), (1, 1, 0.1)]
     """
-    where = Path(path)
-    if _format(where) != "graphml":
+    where = Path(path) if isinstance(path, str | os.PathLike) else None
+    if where is not None and _format(where) != "graphml":
         raise GraphFileError(f"cannot write {where.name}, expected a name ending in .graphml or .graphml.gz")
     if not isinstance(G, nx.Graph) or G.is_multigraph():
         raise GraphFileError(f"cannot write a {type(G).__name__}, expected a networkx.Graph or DiGraph")
     twice = [name for name, count in Counter(map(str, G)).items() if count > 1]
     if twice:
         raise GraphFileError(f"several players are called {name_some(twice)} as text, expected one; rename them")
-    data = _graphml(where, G)
+    data = _graphml("a graph" if where is None else where.name, G)
+    if where is None:
+        path.write(data)
+        return
     draft = where.with_name(f".{where.name}.{os.getpid()}.tmp")
     try:
         draft.write_bytes(gzip.compress(data, mtime=0) if where.suffix == ".gz" else data)
@@ -129,7 +132,7 @@ def write_graph(G: AnyGraph, path: str | os.PathLike[str]) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _graphml(where: Path, G: AnyGraph) -> bytes:
+def _graphml(name: str, G: AnyGraph) -> bytes:
     H: AnyGraph = nx.DiGraph() if G.is_directed() else nx.Graph()
     H.graph.update(_scalars(G.graph))
     H.add_nodes_from((player, _scalars(attributes)) for player, attributes in G.nodes(data=True))
@@ -140,7 +143,7 @@ def _graphml(where: Path, G: AnyGraph) -> bytes:
         expat.ParserCreate().Parse(buffer.getvalue(), True)
     except (nx.NetworkXException, expat.ExpatError, TypeError, ValueError) as reason:
         raise GraphFileError(
-            f"cannot write {where.name}, expected names and attributes that XML can hold: {reason}; rename them"
+            f"cannot write {name}, expected names and attributes that XML can hold: {reason}; rename them"
         ) from reason
     return buffer.getvalue()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nashgossip.runners import PlayerView, Record, RecordWriter, read_records
-from nashgossip.runners import records as module
+from nashgossip.runners import record_tables as module
 
 PLAYERS: list[Any] = [0, "b"]
 

@@ -1,0 +1,233 @@
+"""One table of records on disk: Parquet parts, each whole or not at all, and a write-ahead log of what came after them."""
+
+__all__ = ["RecordTable", "Recovered", "read_table"]
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .storage import RunPath, is_local, listing, write_whole
+
+_ROWS = 20_000
+_SECONDS = 5.0
+_SECONDS_WITHOUT_LOG = 2.0
+_BATCHES = 2048
+_BUFFER = 1 << 20
+_ATTEMPTS = 10
+_PART, _LOG, _DRAFT = ".parquet", ".arrows", ".draft"
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What opening the records of a run that was killed brought back, and what was only half there.
+
+    Arguments:
+        rows: table → rows of its write-ahead log that are now in a part.
+        dropped_rows: of players, whose record was not written to its end.
+        dropped_bytes: of the last rows of a log, or of a part, that were not written to their end.
+    """
+
+    rows: Mapping[str, int]
+    dropped_rows: int
+    dropped_bytes: int
+
+    def __str__(self) -> str:
+        rows = ", ".join(f"{count} of {name}" for name, count in self.rows.items())
+        return (
+            f"recovered rows of records: {rows}; dropped what was half written: "
+            f"{self.dropped_rows} rows, {self.dropped_bytes} bytes"
+        )
+
+
+class RecordTable:
+    """Rows are appended to `DIR/NAME-NNNNN.arrows`, and after 20,000 rows or 5 seconds become `DIR/NAME-NNNNN.parquet`.
+
+    The log is an Arrow IPC stream, handed to the operating system with every batch, so that a killed process loses none.
+    It bears the number of the part that its rows will make: a log beside a part of its number is over, and doubles
+    nothing. Storage other than a local file system cannot append: there is no log there, and parts are made every 2
+    seconds.
+
+    Arguments:
+        directory: where, existing.
+        name: of the table.
+        schema: of its rows.
+        begun: number of parts to go on after; later ones and all logs are removed. None keeps all: call `recover`.
+    """
+
+    def __init__(self, directory: RunPath, name: str, schema: pa.Schema, begun: int | None) -> None:
+        self._directory, self._name, self._schema = directory, name, schema
+        self._batches: list[pa.RecordBatch] = []
+        self._pending = 0
+        self._sink: Any = None
+        self._stream: Any = None
+        self._since = time.monotonic()
+        entries = listing(directory)
+        for path in entries:
+            if path.name.startswith(f".{name}-") and path.suffix == _DRAFT:
+                path.unlink(missing_ok=True)
+        parts = _numbered(entries, name, _PART)
+        self._count = max(parts, default=-1) + 1 if begun is None else begun
+        if begun is not None:
+            logs = _numbered(entries, name, _LOG).values()
+            for path in (*logs, *(path for number, path in parts.items() if number >= begun)):
+                path.unlink(missing_ok=True)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Adds rows, to the log at once; `flush` makes a part of them when `due`."""
+        if is_local(self._directory):
+            if self._stream is None:
+                self._sink = pa.BufferedOutputStream(pa.OSFile(str(self._path(_LOG)), "wb"), _BUFFER)
+                self._stream = pa.ipc.new_stream(self._sink, self._schema)
+            self._stream.write_batch(batch)
+            self._sink.flush()
+        self._batches.append(batch)
+        self._pending += batch.num_rows
+        if len(self._batches) >= _BATCHES:  # many small batches take far more memory than one
+            self._batches = self._table().combine_chunks().to_batches()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a part: there are many rows in none, or the last part is some time ago."""
+        seconds = _SECONDS if is_local(self._directory) else _SECONDS_WITHOUT_LOG
+        return self._pending >= _ROWS or time.monotonic() - self._since > seconds
+
+    def flush(self) -> int:
+        """Makes a part of the rows that are in none, and tells the number of parts."""
+        if self._pending:
+            self._write(self._table())
+            self._batches, self._pending = [], 0
+        self._since = time.monotonic()
+        return self._count
+
+    def recover(self) -> tuple[int, int]:
+        """Makes a part of the rows in the log of a process that was killed.
+
+        Returns:
+            The number of rows, and of bytes at the end of the log, or of the last part, that were not written whole.
+        """
+        entries = listing(self._directory)
+        dropped = self._drop_half_part(_numbered(entries, self._name, _PART))
+        rows = 0
+        for number, path in _numbered(entries, self._name, _LOG).items():
+            if number >= self._count:
+                batches, left = _whole_batches(path.read_bytes())
+                dropped += left
+                table = pa.Table.from_batches(batches) if batches else self._schema.empty_table()
+                rows += len(table)
+                if len(table):
+                    self._write(table)
+            path.unlink(missing_ok=True)
+        return rows, dropped
+
+    def rows(self) -> int:
+        """Rows in parts."""
+        parts = _numbered(listing(self._directory), self._name, _PART)
+        return sum(pq.read_metadata(pa.BufferReader(path.read_bytes())).num_rows for path in parts.values())
+
+    def cut(self, rows: int) -> None:
+        """Takes the last rows out of the parts."""
+        while rows > 0 and self._count:
+            path = self._directory / f"{self._name}-{self._count - 1:05d}{_PART}"
+            table = _read_part(path)
+            if len(table) > rows:
+                write_whole(path, _parquet(table.slice(0, len(table) - rows)))
+            else:
+                path.unlink()
+                self._count -= 1
+            rows -= len(table)
+
+    def _drop_half_part(self, parts: dict[int, RunPath]) -> int:
+        """Removes the last part if it was not written to its end, as can be where no put is whole or nothing."""
+        if not parts:
+            return 0
+        last = parts[max(parts)]
+        data = last.read_bytes()
+        try:
+            pq.read_metadata(pa.BufferReader(data))
+        except (pa.ArrowException, OSError):
+            last.unlink()
+            self._count -= 1
+            return len(data)
+        return 0
+
+    def _write(self, table: pa.Table) -> None:
+        write_whole(self._path(_PART), _parquet(table))
+        if self._stream is not None:
+            self._stream.close()
+            self._sink.close()
+            self._path(_LOG).unlink()
+            self._sink = self._stream = None
+        self._count += 1
+
+    def _table(self) -> pa.Table:
+        return pa.Table.from_batches(self._batches, self._schema)
+
+    def _path(self, suffix: str) -> RunPath:
+        return self._directory / f"{self._name}-{self._count:05d}{suffix}"
+
+
+def read_table(directory: RunPath, name: str) -> pa.Table | None:
+    """All rows of a table, of its parts and then of whole batches of its log; None where there are none.
+
+    A run that is being written can be read: if it made a part meanwhile, the table is read again.
+    """
+    for _ in range(_ATTEMPTS):
+        entries = listing(directory)
+        parts, logs = _numbered(entries, name, _PART), _numbered(entries, name, _LOG)
+        try:
+            tables = [_read_part(path) for path in parts.values()]
+            for number, path in logs.items():
+                if number not in parts:
+                    batches, _left = _whole_batches(path.read_bytes())
+                    tables += [pa.Table.from_batches(batches)] if batches else []
+        except FileNotFoundError:
+            continue
+        after = listing(directory)
+        if (_numbered(after, name, _PART).keys(), _numbered(after, name, _LOG).keys()) == (parts.keys(), logs.keys()):
+            break
+    else:
+        raise TimeoutError(f"records {name!r} in {directory} changed {_ATTEMPTS} times while they were read; read again")
+    return pa.concat_tables(tables) if tables else None
+
+
+def _whole_batches(data: bytes) -> tuple[list[pa.RecordBatch], int]:
+    """The whole batches at the beginning of an Arrow stream, and the number of bytes that come after them."""
+    source, batches, end = pa.BufferReader(data), [], 0
+    try:
+        reader = pa.ipc.open_stream(source)
+        end = source.tell()
+        while True:
+            batch = reader.read_next_batch()
+            batch.validate(full=True)
+            batches.append(batch)
+            end = source.tell()
+    except StopIteration:
+        end = source.tell()
+    except (pa.ArrowException, OSError, EOFError):
+        pass  # the process was killed while it wrote what comes here
+    return batches, len(data) - end
+
+
+def _numbered(entries: list[RunPath], name: str, suffix: str) -> dict[int, RunPath]:
+    """The files `NAME-NUMBER.suffix` among entries, by number."""
+    found: dict[int, RunPath] = {}
+    for path in entries:
+        head, _, number = path.stem.rpartition("-")
+        if head == name and path.suffix == suffix and number.isascii() and number.isdigit():
+            found[int(number)] = path
+    return dict(sorted(found.items()))
+
+
+def _read_part(path: RunPath) -> pa.Table:
+    return pq.read_table(pa.BufferReader(path.read_bytes()))
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.combine_chunks(), sink)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data

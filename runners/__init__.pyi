@@ -3,6 +3,8 @@ from .cluster import PlayerLostError as PlayerLostError
 from .cluster import StallError as StallError
 from .cluster import StartError as StartError
 from .cluster import cluster as cluster
+from .cluster_loopback import LoopbackError as LoopbackError
+from .cluster_loopback import loopback as loopback
 from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
 from .directory import RunDirectory as RunDirectory

@@ -17,6 +17,10 @@ from .experiment import experiment_names as experiment_names
 from .experiment import load_experiment as load_experiment
 from .fleet import fleet as fleet
 from .looks import Looks as Looks
+from .machine import MachineWarning as MachineWarning
+from .machine import available_cpus as available_cpus
+from .machine import available_memory as available_memory
+from .machine import whole_cpus as whole_cpus
 from .monitor import Monitor as Monitor
 from .monitor import Record as Record
 from .network import Churn as Churn
@@ -36,6 +40,10 @@ from .records import read_records as read_records
 from .rounds import rounds as rounds
 from .signatures import Signature as Signature
 from .staging import build_game as build_game
+from .start_estimate import StartEstimate as StartEstimate
+from .start_estimate import TooLargeError as TooLargeError
+from .start_estimate import estimate_start as estimate_start
+from .start_estimate import require_room as require_room
 from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
 from .virtual import Simulation as Simulation

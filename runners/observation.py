@@ -23,6 +23,7 @@ class PlayerView:
         letters: what became of messages that fitted: `accepted`, `duplicate`, `outdated`, `replaced`.
         rejected: refused messages by reason.
         staleness: mean age of the letters held, in the player's moves.
+        bytes: of the values that it sent so far; None where the engine does not count them by player.
     """
 
     moves: int
@@ -30,6 +31,7 @@ class PlayerView:
     letters: Mapping[str, int]
     rejected: Mapping[str, int]
     staleness: float
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

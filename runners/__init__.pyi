@@ -5,6 +5,7 @@ from .cluster import StartError as StartError
 from .cluster import cluster as cluster
 from .cluster_loopback import LoopbackError as LoopbackError
 from .cluster_loopback import loopback as loopback
+from .cluster_metrics import PlayerMetrics as PlayerMetrics
 from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
 from .directory import RunDirectory as RunDirectory

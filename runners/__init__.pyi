@@ -32,6 +32,13 @@ from .network import Partition as Partition
 from .observation import Engine as Engine
 from .observation import Observation as Observation
 from .observation import PlayerView as PlayerView
+from .observer_mlflow import MlflowObserver as MlflowObserver
+from .observer_tensorboard import TensorBoardObserver as TensorBoardObserver
+from .observer_wandb import WandbObserver as WandbObserver
+from .observers import MissingExtraError as MissingExtraError
+from .observers import Observer as Observer
+from .observers import Observers as Observers
+from .observers import open_observers as open_observers
 from .outcome import Outcome as Outcome
 from .outcome import PlayerOutcome as PlayerOutcome
 from .playing import ENGINES as ENGINES

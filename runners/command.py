@@ -20,6 +20,7 @@ from .directory import RunDirectory
 from .experiment import ExperimentError, dump_experiment, experiment_names, load_experiment
 from .foresight import array_figures, graph_figures, played_schedule
 from .neural_games import build_watch
+from .observers import require_observers
 from .outcome import Outcome
 from .playing import ENGINES
 from .session import Interrupted, Session, engine_options
@@ -61,6 +62,7 @@ def run(
             changes += [f"seed={seed}"] if seed is not None else []
             plan = load_experiment(experiment, changes)
             game = build_game(plan)
+            require_observers(plan.observe)
             options, watch = engine_options(plan, game), build_watch(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
         directory.describe(dump_experiment(plan), game, plan.seed)
@@ -80,6 +82,7 @@ def resume(
         with _wrong_request(console):
             run_directory = RunDirectory.existing(directory)
             plan = load_experiment(str(directory / "experiment.yaml"))
+            require_observers(plan.observe)
             game = build_game(plan)
             session = Session(plan, game, engine_options(plan, game), build_watch(plan, game), run_directory, console)
             session.restore()

@@ -26,6 +26,7 @@ from .sections import (
     GossipSection,
     ModelSection,
     NetworkSection,
+    ObserveSection,
     PlaySection,
     Section,
     TopologySection,
@@ -55,6 +56,7 @@ class Experiment(Section):
     network: NetworkSection = NetworkSection()
     changes: ChangesSection = ChangesSection()
     play: PlaySection = PlaySection()
+    observe: ObserveSection = ObserveSection()
     variants: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     chosen: dict[str, str] = Field(default_factory=dict)
 

@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 TORCH ?= torch==2.13.0
 
 BIN := $(VENV)/bin
-TESTED := $(addprefix $(VENV)/.has-,test neural languages photographs)
+TESTED := $(addprefix $(VENV)/.has-,test neural languages photographs tensorboard)
 PACKAGES := agents games runners topology
 SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -name '*.yaml' -o -name py.typed))
 
@@ -58,7 +58,7 @@ lock: ## write constraints.txt anew from the newest versions that fit together
 	@rm -rf build nashgossip.egg-info
 	@set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(PYTHON) -m venv "$$fresh/venv"; \
-	"$$fresh/venv/bin/python" -m pip install '$(TORCH)' '.[dev]' >&2; \
+	"$$fresh/venv/bin/python" -m pip install '$(TORCH)' '.[dev,mlflow,wandb]' >&2; \
 	"$$fresh/venv/bin/python" -m pip freeze --all --exclude pip --exclude nashgossip >"$$fresh/all"; \
 	{ echo '# Exact versions, tested together: pip install -c constraints.txt ".[dev]". Written by `make lock`.'; \
 	  sed -E 's/\+[A-Za-z0-9.]+$$//' "$$fresh/all" | grep -viE '^(cuda|nvidia|triton)'; } >"$$fresh/lock"; \

@@ -83,6 +83,21 @@ class Oracle:
         """max_θ L_i − L_i(θ_i) = KL(p_{m_i} ‖ p_{μ_i}): `[N]`, ≥ 0 (rounding below 0 is cut off)."""
         return np.maximum(self.family.kl(self.best_response(mu), mu), 0.0)
 
+    def utilities(self, mu: Array) -> Array:
+        """U_i = ⟨θ_i, m_i⟩ − A(θ_i) with θ_i = θ(μ_i), in nats: `[N]`.
+
+        Player i's expected log-likelihood of the rows that it answers, Σ_j α_ij E_j log p_i(x), up to the mean of
+        log h(x), the family's base measure, over those rows, which i cannot change. What i would win by its best
+        response is its regret: U_i = A*(m_i) − KL(p_{m_i} ‖ p_{μ_i}). It is computed from the reference member r, as
+        U(r) + KL(p_{m_i} ‖ p_r) − KL(p_{m_i} ‖ p_{μ_i}), since θ is infinite on the boundary. It is −∞ where i
+        excludes rows that it answers, and not a number where m_i leaves no randomness to compare.
+        """
+        family, response = self.family, self.best_response(mu)
+        theta = family.natural(family.reference)
+        with np.errstate(invalid="ignore"):
+            gained = family.kl(response, family.reference) - family.kl(response, mu)
+        return np.asarray(response @ theta - family.log_partition(theta) + gained, np.float64)
+
     def errors(self, mu: Array) -> Array:
         """Root mean square over the statistics of μ_i − μ*_i: `[N]`."""
         errors: Array = np.sqrt(((mu - self.equilibrium) ** 2).mean(axis=-1))

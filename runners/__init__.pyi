@@ -4,6 +4,9 @@ from .cluster_laboratory import PlayerLostError as PlayerLostError
 from .cluster_laboratory import StallError as StallError
 from .cluster_laboratory import StartError as StartError
 from .deployment import Deployment as Deployment
+from .cluster_loopback import LoopbackError as LoopbackError
+from .cluster_loopback import loopback as loopback
+from .cluster_metrics import PlayerMetrics as PlayerMetrics
 from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
 from .directory import RunDirectory as RunDirectory
@@ -16,6 +19,10 @@ from .experiment import experiment_names as experiment_names
 from .experiment import load_experiment as load_experiment
 from .fleet import fleet as fleet
 from .looks import Looks as Looks
+from .machine import MachineWarning as MachineWarning
+from .machine import available_cpus as available_cpus
+from .machine import available_memory as available_memory
+from .machine import whole_cpus as whole_cpus
 from .monitor import Monitor as Monitor
 from .monitor import Record as Record
 from .network import Churn as Churn
@@ -26,6 +33,13 @@ from .network import Partition as Partition
 from .observation import Engine as Engine
 from .observation import Observation as Observation
 from .observation import PlayerView as PlayerView
+from .observer_mlflow import MlflowObserver as MlflowObserver
+from .observer_tensorboard import TensorBoardObserver as TensorBoardObserver
+from .observer_wandb import WandbObserver as WandbObserver
+from .observers import MissingExtraError as MissingExtraError
+from .observers import Observer as Observer
+from .observers import Observers as Observers
+from .observers import open_observers as open_observers
 from .outcome import Outcome as Outcome
 from .outcome import PlayerOutcome as PlayerOutcome
 from .playing import ENGINES as ENGINES
@@ -35,6 +49,10 @@ from .records import read_records as read_records
 from .rounds import rounds as rounds
 from .signatures import Signature as Signature
 from .staging import build_game as build_game
+from .start_estimate import StartEstimate as StartEstimate
+from .start_estimate import TooLargeError as TooLargeError
+from .start_estimate import estimate_start as estimate_start
+from .start_estimate import require_room as require_room
 from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
 from .virtual import Simulation as Simulation

@@ -20,6 +20,7 @@ from .directory import RunDirectory
 from .experiment import ExperimentError, dump_experiment, experiment_names, load_experiment
 from .foresight import array_figures, graph_figures, played_schedule, stages_of
 from .neural_games import build_watch
+from .observers import require_observers
 from .outcome import Outcome
 from .playing import ENGINES
 from .session import Interrupted, Session, engine_options, staged
@@ -64,6 +65,7 @@ def run(
             changes += [f"play.runner={runner}"] if runner is not None else []
             changes += [f"seed={seed}"] if seed is not None else []
             plan = load_experiment(experiment, changes)
+            require_observers(plan.observe)
             game = staged(plan)
             options, watch = engine_options(plan, game), build_watch(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
@@ -84,6 +86,7 @@ def resume(
         with _wrong_request(console):
             run_directory = RunDirectory.existing(directory)
             plan = load_experiment(run_directory.path / "experiment.yaml")
+            require_observers(plan.observe)
             game = build_game(plan)
             session = Session(plan, game, engine_options(plan, game), build_watch(plan, game), run_directory, console)
             session.restore()

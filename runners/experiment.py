@@ -27,6 +27,7 @@ from .sections import (
     GossipSection,
     ModelSection,
     NetworkSection,
+    ObserveSection,
     PlaySection,
     Section,
     TopologySection,
@@ -57,6 +58,7 @@ class Experiment(Section):
     network: NetworkSection = NetworkSection()
     changes: ChangesSection = ChangesSection()
     play: PlaySection = PlaySection()
+    observe: ObserveSection = ObserveSection()
     variants: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     chosen: dict[str, str] = Field(default_factory=dict)
 

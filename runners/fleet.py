@@ -14,6 +14,7 @@ from .fleet_clocks import Clocks
 from .fleet_rounds import Rounds
 from .fleet_world import fleet_schedule, require_listeners
 from .looks import Looks
+from .machine import whole_cpus
 from .observation import Observation
 from .views import PlayerArrays
 
@@ -52,7 +53,7 @@ def fleet(
         schedule: rounds or clocks, broadcast or fresh batches, delay, loss, fan-out; by default rounds, and the batches
             that the players of the game send.
         precision: of μ and of what is drawn.
-        threads: by default one for each processor that may be used.
+        threads: by default one for each processor that may be used, see `available_cpus`.
 
     Yields:
         Observations: before the first move, then as `every` says, and after the last.
@@ -70,7 +71,7 @@ def fleet(
     arrays = game if isinstance(game, FleetGame) else FleetGame.of(game)
     schedule = schedule or fleet_schedule(game)
     require_listeners(arrays, schedule)
-    with Blocks(threads) as blocks:
+    with Blocks(threads or whole_cpus()) as blocks:
         lab = _Laboratory(arrays, game if isinstance(game, Game) else None, seed, looks.rows if looks else 0)
         if schedule.clock == "poisson":
             clocks = Clocks(arrays, seed, np.dtype(precision), blocks, schedule)

@@ -24,6 +24,7 @@ from ..games import (
 from ..games.schedule import Schedule
 from ..topology import GraphSequence
 from .examination import Examiner, Look
+from .machine import whole_cpus
 from .observation import Observation, PlayerView
 from .slopes import measured_slope
 from .stages import Stages
@@ -148,7 +149,7 @@ class Monitor:
         if isinstance(game, FleetGame):
             if not isinstance(schedule, FleetSchedule):
                 raise ValueError(f"schedule is {schedule!r}, expected a FleetSchedule for a game of arrays")
-            self.oracle = FleetOracle(game)
+            self.oracle = FleetOracle(game, whole_cpus())
             self.prediction = predict_fleet(game, schedule, oracle=self.oracle)[0]
         else:
             if isinstance(schedule, FleetSchedule):

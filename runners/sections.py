@@ -8,14 +8,18 @@ __all__ = [
     "DurationSection",
     "EdgeSection",
     "GossipSection",
+    "MlflowSection",
     "ModelSection",
     "NetworkSection",
+    "ObserveSection",
     "PartitionSection",
     "PlaySection",
     "Section",
     "SplitSection",
     "StepSection",
+    "TensorBoardSection",
     "TopologySection",
+    "WandbSection",
 ]
 
 from pathlib import Path
@@ -232,3 +236,44 @@ class PlaySection(Section):
     regret_steps: int = Field(0, ge=0)
     checkpoint_seconds: float = Field(10.0, gt=0)
     precision: Literal["float32", "float64"] = "float32"
+
+
+class _ObserverSection(Section):
+    """Keys that all observers have: `true` and `false` stand for the whole section, and other keys switch it on."""
+
+    enabled: bool = False
+    series: int = Field(100, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return {"enabled": value}
+        return {"enabled": True, **value} if isinstance(value, dict) and value else value
+
+
+class TensorBoardSection(_ObserverSection):
+    """TensorBoard: event files in the run directory; `series` players have a curve of their own."""
+
+
+class MlflowSection(_ObserverSection):
+    """MLflow: a store of files in the run directory, or the store or server at the URI `tracking`."""
+
+    experiment: str = "nashgossip"
+    tracking: str | None = None
+
+
+class WandbSection(_ObserverSection):
+    """Weights & Biases: files in the run directory; sent as it is played only if `online`."""
+
+    project: str = "nashgossip"
+    entity: str | None = None
+    online: bool = False
+
+
+class ObserveSection(Section):
+    """Other people's dashboards that watch a run; each needs the extra of its name."""
+
+    tensorboard: TensorBoardSection = TensorBoardSection()
+    mlflow: MlflowSection = MlflowSection()
+    wandb: WandbSection = WandbSection()

@@ -15,13 +15,14 @@ from ..games import FleetGame, Game
 from ..topology import require_name
 from .checkpoint import CheckpointError, checkpoints, load_tree, save_tree
 from .directory import RunDirectory
-from .examination import Examiner
+from .examination import Examiner, Look
 from .experiment import Experiment, ExperimentError
 from .fleet_world import fleet_options, require_fleet
 from .looks import Looks
 from .monitor import Record
 from .network import edges_of
 from .observation import require_whole
+from .observers import open_observers
 from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
@@ -107,6 +108,7 @@ class Session:
             RecordWriter(self.directory.records, self._game.players, parts=parts, timed=not virtual) as writer,
             _progress(settings.moves, console) as show,
             _interruptible(enabled=virtual) as told_to_stop,
+            open_observers(self._plan, self.directory.path, self._game.players) as observers,
         ):
             if virtual:
                 options["on_observation"] = self._saver(writer, told_to_stop)
@@ -116,21 +118,28 @@ class Session:
             def on_record(record: Record) -> None:
                 writer.write(record)
                 show(record)
+                observers.on_record(record)
 
-            return play(
+            def on_look(look: Look) -> None:
+                writer.write_look(look)
+                observers.on_look(look)
+
+            outcome = play(
                 self._game,
                 settings.runner,
                 seed=self._plan.seed,
                 moves=settings.moves,
                 looks=self._looks,
                 examiner=self._examiner,
-                on_look=writer.write_look,
+                on_look=on_look,
                 looked=read_looks(self.directory.records) if self._saved is not None else (),
                 on_record=on_record,
                 history=read_trace(self.directory.records) if self._saved is not None else (),
                 on_change=lambda change: console.print(change.sentence, highlight=False, soft_wrap=True),
                 **options,
             )
+            observers.close(outcome)
+            return outcome
 
     @property
     def _checkpoints(self) -> RunPath:

@@ -212,6 +212,49 @@ def test_regret_is_what_the_best_deviation_gains(player: int) -> None:
     np.testing.assert_allclose(1 / (1 + np.exp(-best.x)), response, atol=10 * np.sqrt(np.finfo(float).eps))
 
 
+@every_family
+def test_utility_is_the_expected_log_likelihood_of_what_a_player_answers(name: str) -> None:
+    family = synthetic_family(name, 3)
+    game = random_game(family, 7)
+    state, oracle, rng = random_state(game, 8), Oracle.of(game), np.random.default_rng(9)
+    alpha = np.diag(oracle.self_weights) + oracle.listening
+    for i, found in enumerate(oracle.utilities(state)):
+        expected = variance = 0.0
+        for j, weight in enumerate(alpha[i]):
+            mu = oracle.anchors[i] if j == i else state[j]
+            rows = family.sample(mu, 4000, rng)
+            values = family.log_density(rows, state[i]) - family.log_base(rows)
+            expected += weight * values.mean()
+            variance += weight**2 * values.var() / len(values)
+        assert abs(found - expected) < 4 * np.sqrt(variance) + ROUNDING
+
+
+@every_family
+@given(seed=SEEDS)
+@PROPERTY
+def test_the_best_response_has_the_utility_that_regret_says_is_missing(name: str, seed: int) -> None:
+    game = random_game(synthetic_family(name, 3), seed)
+    oracle, state = Oracle.of(game), random_state(game, seed)
+    best = oracle.best_response(state)
+    theta, family = oracle.family.natural(best), oracle.family
+    utmost = (theta * best).sum(axis=-1) - family.log_partition(theta)
+    now = oracle.utilities(state)
+    np.testing.assert_allclose(utmost - now, oracle.regrets(state), rtol=1e-6, atol=1e-8)
+    direct = family.natural(state)
+    np.testing.assert_allclose(now, (direct * best).sum(axis=-1) - family.log_partition(direct), rtol=1e-6, atol=1e-8)
+
+
+def test_utility_has_its_limit_on_the_boundary() -> None:
+    G = attach_alpha(nx.cycle_graph(2), self_weight=0.5)
+    family = Bernoulli((1,))
+    data = {i: family.space.batch({"x": np.array([[i], [i], [i], [not i]], bool)}) for i in G}
+    game = Game(G, {i: PlayerSpec(family=family, data=data[i], start="reference") for i in G})
+    oracle = Oracle.of(game)
+    heard = oracle.utilities(np.array([[0.5], [1.0]]))  # player 1 answers 0.625 and holds a 0 for impossible
+    assert heard[0] == pytest.approx(-np.log(2))
+    assert heard[1] == -np.inf
+
+
 def test_errors_are_the_root_mean_square_over_statistics() -> None:
     oracle = Oracle.of(random_game(Poisson((2,)), 6))
     shift = np.outer(np.arange(6), [3.0, 4.0])

@@ -20,7 +20,7 @@ LAYERS = {
     "runners": {"runners", "agents", "games", "topology"},
 }
 HEAVY = {
-    "ray": ["agents/actor.py", "runners/cluster.py", "runners/study*.py"],
+    "ray": ["agents/actor.py", "runners/cluster*.py", "runners/study*.py"],
     "torch": ["agents/models/*"],
     "torchmetrics": ["agents/models/*"],
     "zuko": ["agents/models/*"],

@@ -1,4 +1,4 @@
-"""Players as a Ray actor: they move at their own pace while messages arrive, and talk to their neighbours themselves."""
+"""Players as a Ray actor: they move at their own pace while messages arrive, and talk to neighbours themselves."""
 
 __all__ = ["PlayerActor"]
 
@@ -50,6 +50,7 @@ class PlayerActor:
     def __init__(self, plan: HostPlan) -> None:
         self._plan = plan
         self._ensemble = Ensemble(plan.wirings, plan.absent, plan.positions, plan.wiring)
+        plan.settled()
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._peers: dict[int, Any] = {}
         self._outbox = Outbox(self._send, plan.homes.__getitem__)
@@ -155,6 +156,7 @@ class PlayerActor:
     def _rewire(self, wiring: int) -> list[Parcel]:
         before = set(self._ensemble.players)
         publish = self._ensemble.rewire(wiring)
+        self._plan.settled()
         for player in before:
             if player not in self._ensemble.players:
                 self._clocks.stop(player)
@@ -339,6 +341,7 @@ class PlayerActor:
             self._playing.result()
         ensemble = self._ensemble
         return Report(
+            process=os.getpid(),
             incarnation=self._incarnation,
             wiring=ensemble.wiring,
             players=[
@@ -393,7 +396,9 @@ class PlayerActor:
 
     # --- helpers --------------------------------------------------------------------------------------------------
 
-    async def _of_each(self, call: Callable[[Player], T], names: Mapping[Hashable, Any] | None = None) -> dict[Hashable, T]:
+    async def _of_each(
+        self, call: Callable[[Player], T], names: Mapping[Hashable, Any] | None = None
+    ) -> dict[Hashable, T]:
         players = self._ensemble.players
         asked = {name: players[name] for name in (players if names is None else names) if name in players}
         return await self._in_thread(lambda: {name: call(player) for name, player in asked.items()})
@@ -437,7 +442,9 @@ class PlayerActor:
     def _fail(self, player: Hashable, error: ModelError) -> None:
         """A model failed: what happens now is what the policy says."""
         failure, policy = Failure.of(error), self._plan.policy
-        self._log("failed", player, level="error", move=error.move, cause=error.cause, trace=failure.trace, policy=policy)
+        self._log(
+            "failed", player, level="error", move=error.move, cause=error.cause, trace=failure.trace, policy=policy
+        )
         again = error.move <= self._failed_at.get(player, -1)
         if policy == "skip":
             self._aside[player] = failure

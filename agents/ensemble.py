@@ -65,7 +65,7 @@ class Ensemble:
         return list(parcels_of(player, make(self.players[player])))
 
     def deliver(self, parcels: Iterable[Parcel]) -> list[Parcel]:
-        """Hands parcels to those who are here, requests included, which are answered at once; the parcels for others."""
+        """Hands parcels to those who are here, and answers requests at once; the parcels for others."""
         others = []
         for parcel in parcels:
             listener = self.players.get(parcel.listener)

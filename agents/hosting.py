@@ -55,11 +55,12 @@ class HostPlan:
         find: number of an actor → its handle; called in a thread.
         put: keeps a large content once for all who hear it, and gives what travels in its place.
         leave: ends the actor's own process for good.
+        settled: called when all players have been built, who may have read their data here.
         rate: moves per second of each player's Poisson clock; None moves without pause.
         synchronous: whether it plays in rounds.
         pulls: whether some players of the game ask others, so that rounds have time for questions and answers.
-        policy: after a failure of a model: `fail` ends the run, `skip` sets the player aside, `restart` goes on from its
-            last checkpoint.
+        policy: after a failure of a model: `fail` ends the run, `skip` sets the player aside, `restart` goes on from
+            its last checkpoint.
         restarts: times that a model is restarted.
         store: for checkpoints; None saves none.
         checkpoint_seconds: between checkpoints in asynchronous play.
@@ -79,6 +80,7 @@ class HostPlan:
     find: Callable[[int], Any]
     put: Callable[[Any], Any]
     leave: Callable[[], None]
+    settled: Callable[[], None]
     rate: float | None = None
     synchronous: bool = False
     pulls: bool = False
@@ -158,6 +160,7 @@ class Report:
     """What the laboratory reads of an actor at one moment.
 
     Arguments:
+        process: number of its process.
         incarnation: times that it has been restored from a checkpoint.
         wiring: number of the graph that its players are on.
         players: those that are there, in order.
@@ -168,6 +171,7 @@ class Report:
         restarted: times that a model was restarted.
     """
 
+    process: int
     incarnation: int
     wiring: int
     players: Sequence[PlayerReport]

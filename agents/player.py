@@ -269,7 +269,7 @@ class Player:
     def number_from(self, sequence: int) -> None:
         """Numbers the publications to come from `sequence` on, or from where they are if that is higher.
 
-        A player that is taken back to an earlier state has sent messages since that its neighbours would hold for newer.
+        A player taken back to an earlier state has sent messages since that its neighbours would hold for newer.
         """
         self._sequence = max(self._sequence, sequence)
 

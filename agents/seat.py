@@ -108,7 +108,7 @@ def seats(game: Game, seed: int, source: Callable[[Hashable], Reader] | None = N
     known: dict[Space, Space] = {}
 
     def travels(sender: Hashable, listener: Hashable) -> Space:
-        """The variables on an edge, one object for all edges that have the same, so that one message serves them all."""
+        """The variables on an edge, one object for all that are equal, so that one message serves all listeners."""
         space = game.edge_space(sender, listener)
         return known.setdefault(space, space)
 

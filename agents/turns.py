@@ -1,6 +1,6 @@
 """Play in step without anyone in the middle: what belongs to a later turn waits until this process is there."""
 
-__all__ = ["TurnsEnded", "Turns"]
+__all__ = ["Turns", "TurnsEnded"]
 
 import asyncio
 from collections.abc import Callable
@@ -41,8 +41,10 @@ class Turns:
         """
         async with self._changed:
             await self._changed.wait_for(
-                lambda: (self._generation > generation)
-                or (self._generation == generation and (self._ended or self.turn >= turn))
+                lambda: (
+                    (self._generation > generation)
+                    or (self._generation == generation and (self._ended or self.turn >= turn))
+                )
             )
             if self._ended or (self._generation, self.turn) != (generation, turn):
                 raise TurnsEnded

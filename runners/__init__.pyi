@@ -3,10 +3,10 @@ from .cluster import cluster as cluster
 from .cluster_laboratory import PlayerLostError as PlayerLostError
 from .cluster_laboratory import StallError as StallError
 from .cluster_laboratory import StartError as StartError
-from .deployment import Deployment as Deployment
 from .cluster_loopback import LoopbackError as LoopbackError
 from .cluster_loopback import loopback as loopback
 from .cluster_metrics import PlayerMetrics as PlayerMetrics
+from .deployment import Deployment as Deployment
 from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
 from .directory import RunDirectory as RunDirectory

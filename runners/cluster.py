@@ -39,8 +39,8 @@ def cluster(
     graphs: GraphSequence | None = None,
     source: Callable[[Hashable], Callable[[], PlayerSpec]] | None = None,
     resume: Mapping[str, Any] | None = None,
-    on_observation: "Callable[[Laboratory], None] | None" = None,
-    on_checkpoint: Callable[[int], None] | None = None,
+    on_observation: Callable[[Callable[[], None]], None] | None = None,
+    on_checkpoint: Callable[[int, dict[str, Any]], None] | None = None,
 ) -> Iterator[Observation]:
     """Plays in Ray actors. Nobody stands in the middle: this process only starts them and looks on.
 
@@ -67,8 +67,10 @@ def cluster(
         resume: what a run that was interrupted had come to: `moves` of each player, `time`, `messages`, `bytes`,
             `undelivered`, `seconds`; in rounds the `checkpoint` that all go back to as well. Actors that still live are
             taken over, the others start from their checkpoints.
-        on_observation: called after each observation has been consumed, with the laboratory, which can save and stop.
-        on_checkpoint: called in synchronous play when all have saved a checkpoint, with its number.
+        on_observation: called after each observation has been consumed, with a function that lets everybody save a
+            checkpoint, after which the run can be given up and resumed.
+        on_checkpoint: called in synchronous play when all have saved a checkpoint, with its number and what the run has
+            come to, for `resume`.
 
     Yields:
         Observations: before the first move, then as `every` says, and at the end.
@@ -83,6 +85,11 @@ def cluster(
     synchronous = mode == "synchronous"
     require_whole(moves=moves, every=(every or 1) if synchronous else 1)
     deployment = deployment or Deployment(workers=workers)
+    if deployment.on_failure == "restart" and deployment.storage is None:
+        raise ValueError(
+            "on_failure is restart, but there is no storage for checkpoints; give the deployment one, or take "
+            "fail or skip"
+        )
     deployment = replace(deployment, run=deployment.run or f"run-{uuid.uuid4().hex[:12]}")
     with ray_session(deployment) as outlives:
         detached = outlives and deployment.storage is not None
@@ -93,7 +100,7 @@ def cluster(
         changes = () if graphs is None else graphs.changes
         begin = _in_force(changes, 0.0 if resume is None else resume["time"])
         plans = {index: partial(layout.plan, index, begin) for index in layout.indices}
-        with Crew(plans, deployment, detached=detached, peers=layout.peers) as crew:
+        with Crew(plans, deployment, detached=detached, peers=layout.peers, labels=layout.labels) as crew:
             lab = Laboratory(
                 game,
                 layout,
@@ -103,61 +110,67 @@ def cluster(
                 deployment,
                 keep_states=keep_states,
                 patience=patience,
+                synchronous=synchronous,
                 resumed=resume,
             )
             lab.start(attach=resume is not None, wiring=begin)
             if synchronous:
-                start = 0 if resume is None else int(resume["checkpoint"])
-                watch = on_checkpoint or _nothing
-                yield from _in_rounds(lab, moves, int(every or 1), start, changes, deployment, watch, on_observation)
+                yield from _in_rounds(
+                    lab, moves, int(every or 1), resume, changes, deployment, on_checkpoint, on_observation
+                )
             else:
                 pause = every or max(_INTERVAL_S, _INTERVAL_PER_PLAYER_S * len(game.players))
-                yield from _gossip(lab, moves, pause, changes, resume is None, on_observation)
+                yield from _gossip(lab, moves, pause, changes, resume is not None, on_observation)
 
 
 def _in_rounds(
     lab: Laboratory,
     moves: int,
     every: int,
-    start: int,
+    resume: Mapping[str, Any] | None,
     changes: tuple[float, ...],
     deployment: Deployment,
-    on_checkpoint: Callable[[int], None],
-    on_observation: Callable[[Laboratory], None] | None,
+    on_checkpoint: Callable[[int, dict[str, Any]], None] | None,
+    on_observation: Callable[[Callable[[], None]], None] | None,
 ) -> Iterator[Observation]:
     """Rounds, with a common checkpoint now and then, to which all go back when a process dies."""
-    done = shown = saved = start
-    generation = 0
-    saves = deployment.storage is not None
-    if start == 0:
-        yield lab.observe(first=True)
-    else:
-        generation += 1
-        lab.take_back(start, generation)
-    on_checkpoint(saved)
-    since = time.monotonic()
-    while done < moves:
+    done = 0 if resume is None else int(resume["checkpoint"])
+    shown, saved, since = done - (resume is None), done, time.monotonic()
+    spacing = deployment.checkpoint_seconds if deployment.storage is not None else float("inf")
+    setback = resume is not None
+
+    def save() -> None:
+        nonlocal saved, since
+        if deployment.storage is not None:
+            lab.save(done)
+            saved, since = done, time.monotonic()
+            if on_checkpoint is not None:
+                on_checkpoint(done, lab.totals)
+
+    while done < moves or shown < done:
         try:
-            wiring = _in_force(changes, done)
-            if wiring != lab.wiring:
-                lab.rewire(wiring)
-            count = min(every - done % every, moves - done, *(int(at) - done for at in changes if at > done))
-            lab.play_rounds(count)
-            done += count
-            if saves and time.monotonic() - since > deployment.checkpoint_seconds and done < moves:
-                lab.save(done)
-                saved, since = done, time.monotonic()
-                on_checkpoint(saved)
+            if setback:
+                done, setback = saved, False
+                lab.take_back(saved, _in_force(changes, saved))
+            elif shown >= 0:
+                wiring = _in_force(changes, done)
+                if wiring != lab.wiring:
+                    lab.rewire(wiring)
+                count = min(every - done % every, moves - done, *(int(at) - done for at in changes if at > done))
+                lab.play_rounds(count)
+                done += count
+                if done % every and done < moves:
+                    continue
+            observed = lab.observe(first=done == 0, last=done == moves)
+            if done > shown:
+                shown = done
+                yield observed
+                if on_observation is not None:
+                    on_observation(save)
+            if done < moves and (done == 0 or time.monotonic() - since > spacing):
+                save()
         except Setback:
-            generation += 1
-            done = saved
-            lab.take_back(saved, generation)
-            continue
-        if done > shown and (done % every == 0 or done == moves):
-            shown = done
-            yield lab.observe(last=done == moves)
-            if on_observation is not None:
-                on_observation(lab)
+            setback = True
 
 
 def _gossip(
@@ -165,10 +178,10 @@ def _gossip(
     moves: int,
     interval: float,
     changes: tuple[float, ...],
-    first: bool,
-    on_observation: Callable[[Laboratory], None] | None,
+    resumed: bool,
+    on_observation: Callable[[Callable[[], None]], None] | None,
 ) -> Iterator[Observation]:
-    yield lab.observe(first=first, last=False) if first else lab.observe(thorough=True)
+    yield lab.observe(first=not resumed, thorough=True)
     lab.introduce()
     while True:
         time.sleep(interval)
@@ -177,7 +190,7 @@ def _gossip(
             break
         yield observed
         if on_observation is not None:
-            on_observation(lab)
+            on_observation(lab.save_and_stop)
         wiring = _in_force(changes, observed.time)
         if wiring != lab.wiring:
             lab.rewire(wiring)
@@ -188,7 +201,3 @@ def _gossip(
 def _in_force(changes: tuple[float, ...], now: float) -> int:
     """The number of the graph at a time."""
     return sum(at <= now for at in changes)
-
-
-def _nothing(_: int) -> None:
-    return

@@ -1,10 +1,10 @@
 """The actors of a run on Ray: made, found by name, called together, and ended."""
 
-__all__ = ["Crew", "Lost"]
+__all__ = ["Crew", "Lost", "find", "finder", "leave"]
 
 import contextlib
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, final
 
@@ -40,6 +40,7 @@ class Crew:
         deployment: how they are laid out.
         detached: whether they outlive this process, if it is killed.
         peers: number of an actor → actors that may call it at once.
+        labels: number of an actor → labels of the nodes that it may live on.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class Crew:
         *,
         detached: bool,
         peers: Mapping[int, int],
+        labels: Mapping[int, dict[str, str]],
     ) -> None:
+        self._labels = labels
         self._plans, self._deployment, self._detached, self._peers = plans, deployment, detached, peers
         self._class = ray.remote(PlayerActor)
         self.handles: dict[int, Any] = {}
@@ -176,8 +179,8 @@ class Crew:
         }
         if self._detached:
             options["lifetime"] = "detached"
-        if deployment.labels:
-            options["label_selector"] = dict(deployment.labels)
+        if self._labels.get(index):
+            options["label_selector"] = self._labels[index]
         if self._group is not None:
             options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(self._group, index)
         elif deployment.placement == "spread":
@@ -219,8 +222,3 @@ def _again(cause: ModelError, error: RayTaskError) -> ModelError:
 def _rounded(share: float) -> float:
     """A share of a CPU in Ray's resolution of 1/10,000, rounded down so that all shares fit."""
     return max(int(share * 10_000), 1) / 10_000
-
-
-def players_of(homes: Mapping[Hashable, int], index: int) -> list[Hashable]:
-    """The players that live in an actor."""
-    return [player for player, home in homes.items() if home == index]

@@ -1,4 +1,4 @@
-"""The laboratory of a cluster: reads the instruments of actors that may die and come back, and adds up what they report."""
+"""The laboratory of a cluster: reads the instruments of actors that may die and come back, and adds them up."""
 
 __all__ = ["Laboratory", "PlayerLostError", "Setback", "StallError", "StartError"]
 
@@ -56,8 +56,8 @@ class Setback(Exception):
 class Laboratory:
     """Looks on, and does what the policy says when an actor dies.
 
-    Moves, messages and bytes never fall from one observation to the next: a player that was taken back to its checkpoint
-    goes on being counted from where it was last seen, for what it does again it does with other messages.
+    Moves, messages and bytes never fall from one observation to the next: a player that was taken back to its
+    checkpoint is counted on from where it was last seen, for what it does again it does with other messages.
 
     Arguments:
         game: the game.
@@ -68,6 +68,7 @@ class Laboratory:
         deployment: the policy.
         keep_states: whether the last observation holds the players' states.
         patience: seconds that a player may take for a move, or an actor for an answer.
+        synchronous: whether a process that dies takes everybody back, see `Setback`.
         resumed: the totals of a run to go on with: moves of each player, messages, bytes, undelivered, seconds.
     """
 
@@ -82,6 +83,7 @@ class Laboratory:
         *,
         keep_states: bool,
         patience: float,
+        synchronous: bool = False,
         resumed: Mapping[str, Any] | None = None,
     ) -> None:
         self.wiring = 0
@@ -93,7 +95,8 @@ class Laboratory:
         storage = deployment.storage
         self._log = None if storage is None else Journal(storage / "logs" / "laboratory.jsonl")
         before = resumed or {}
-        self._began = time.perf_counter() - before.get("seconds", 0.0)
+        self._seconds = before.get("seconds") or 0.0
+        self._began = time.perf_counter()
         self._moves = dict(zip(game.players, before.get("moves", [0] * len(game.players)), strict=True))
         self._behind = dict.fromkeys(game.players, 0)
         self._totals = {name: _Ratchet(before.get(name, 0)) for name in ("messages", "bytes", "undelivered")}
@@ -102,6 +105,8 @@ class Laboratory:
         self._asked: dict[int, Any] = {}
         self._away: dict[int, float] = {}
         self._aside: dict[Hashable, Failure | None] = {}
+        self._synchronous, self._generation = synchronous, 0
+        self._processes: dict[int, int] = {}
         self._time = before.get("time", 0.0)
         self._seen = self._time
         self._moved: dict[Hashable, tuple[int, float]] = dict.fromkeys(game.players, (0, self._began))
@@ -117,6 +122,17 @@ class Laboratory:
         """
         self.wiring = wiring
         self._admit(self._layout.needed(wiring), attach=attach)
+        self._began = time.perf_counter()
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """What the run has come to, for a checkpoint."""
+        return {
+            "time": self._time,
+            "seconds": self._seconds + time.perf_counter() - self._began,
+            "moves": list(self._moves.values()),
+            **{name: total.value for name, total in self._totals.items()},
+        }
 
     def introduce(self) -> None:
         """Delivers the first publications, and lets everybody move."""
@@ -163,6 +179,7 @@ class Laboratory:
         """Calls one method of all actors, as often as it takes where the policy is to restart.
 
         Raises:
+            Setback: a process died in synchronous play, and is restarted.
             ModelError: a model failed.
             PlayerLostError: a process died.
             StallError: nobody answered for as long as patience allows; it names the players of the silent actors.
@@ -173,38 +190,26 @@ class Laboratory:
             self._give_up([p for p, home in self._layout.homes.items() if home in error.args])
 
     def play_rounds(self, count: int) -> None:
-        """Lets everybody play rounds in step.
+        """Lets everybody play rounds in step."""
+        self.call("play_rounds", count)
 
-        Raises:
-            Setback: a process died, and all are to go back.
-        """
-        self._in_step("play_rounds", count)
-
-    def _in_step(self, method: str, *arguments: Any) -> None:
-        def lost(error: Lost) -> bool:
-            self._lost(error)
-            raise Setback
-
-        try:
-            self._crew.call(method, *arguments, patience=self._patience, lost=lost)
-        except TimeoutError as error:
-            self._give_up([p for p, home in self._layout.homes.items() if home in error.args])
-
-    def take_back(self, number: int, generation: int) -> None:
+    def take_back(self, number: int, wiring: int) -> None:
         """Takes everybody back to a checkpoint, those that died and live again included."""
+        self._generation += 1
         self._tell("taken back", checkpoint=number)
-        self._crew.call("abort", patience=self._patience, lost=self._lost)
-        self.call("restore", number, generation)
-
-    # --- observations ---------------------------------------------------------------------------------------------
+        synchronous, self._synchronous = self._synchronous, False
+        try:
+            self.call("abort")
+            self.call("restore", number, self._generation)
+        finally:
+            self._synchronous = synchronous
+        self.wiring, self._seen = wiring, float(number)
+        self._processes.clear()
+        self._asked.clear()
 
     def save(self, number: int) -> None:
-        """Lets everybody save a checkpoint between two rounds.
-
-        Raises:
-            Setback: a process died, and all are to go back to the one before.
-        """
-        self._in_step("save", number)
+        """Lets everybody save a checkpoint between two rounds."""
+        self.call("save", number)
 
     def observe(self, *, first: bool = False, last: bool = False, thorough: bool = False) -> Observation:
         """What all players report, about one moment; of those that are away what they reported last.
@@ -231,7 +236,7 @@ class Laboratory:
             self._require_progress(present)
         return Observation(
             time=now,
-            seconds=time.perf_counter() - self._began,
+            seconds=self._seconds + time.perf_counter() - self._began,
             messages=self._totals["messages"].value,
             bytes=self._totals["bytes"].value,
             players=[self._view(p) for p in self._game.players],
@@ -272,6 +277,8 @@ class Laboratory:
     def _take(self, index: int, report: Report) -> None:
         if report.failure is not None:
             raise report.failure.error
+        if self._synchronous and self._processes.setdefault(index, report.process) != report.process:
+            raise Setback
         if self._away.pop(index, None) is not None:
             self._tell("back", actor=index, incarnation=report.incarnation)
         self._reports[index] = report
@@ -356,6 +363,8 @@ class Laboratory:
         if error.index not in self._away:
             self._away[error.index] = time.monotonic()
             self._tell("away", actor=error.index, players=[str(p) for p in players], cause=str(error.error))
+        if self._synchronous:
+            raise Setback
         return True
 
     def _lost_at_start(self, error: Lost) -> bool:

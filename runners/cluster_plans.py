@@ -15,6 +15,7 @@ from .checkpoint_store import CheckpointStore
 from .cluster_crew import finder, leave
 from .deployment import Deployment
 from .journal import Journal
+from .where import forget_specs
 
 
 @final
@@ -64,6 +65,13 @@ class Layout:
                 found[home] |= {self.homes[other] for other in (*seat.neighbours, *seat.listeners)}
         return {index: len(others - {index}) for index, others in found.items()}
 
+    @property
+    def labels(self) -> dict[int, dict[str, str]]:
+        """Number of an actor → labels of the nodes that it may live on."""
+        single = self._deployment.players_per_actor == 1
+        names = {home: str(player) if single else "" for player, home in self.homes.items()}
+        return {index: self._deployment.labels_of(name) for index, name in names.items()}
+
     def plan(self, index: int, wiring: int) -> HostPlan:
         """What an actor is made from, when the graph of this number is in force."""
         deployment, name = self._deployment, f"actor-{index:05d}"
@@ -80,6 +88,7 @@ class Layout:
             find=finder(deployment.namespace, deployment.run),
             put=ray.put,
             leave=leave,
+            settled=forget_specs if self._source is not None else _nothing,
             pulls=any(spec.gossip.pulls for spec in self._game.specs.values()),
             policy=deployment.on_failure,
             restarts=deployment.restarts,
@@ -97,3 +106,7 @@ class Layout:
     def _seats(self, graph: Any) -> list[Seat]:
         game = self._game if graph is self._game.graph else Game(graph, self._game.specs, anchored=self._game.anchored)
         return seats(game, self._seed) if self._source is None else seats(game, self._seed, self._source)
+
+
+def _nothing() -> None:
+    return

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import ray
 
+from .cluster_loopback import loopback
 from .deployment import Deployment
+from .machine import whole_cpus
 
 
 @contextlib.contextmanager
@@ -31,8 +33,10 @@ def ray_session(deployment: Deployment) -> Iterator[bool]:
     if address:
         ray.init(address=address, **quiet)
     else:
-        ray.init(num_cpus=deployment.workers or len(os.sched_getaffinity(0)), **quiet)
+        with loopback():
+            ray.init(num_cpus=deployment.workers or whole_cpus(), **quiet)
     try:
         yield bool(address)
     finally:
         ray.shutdown()
+

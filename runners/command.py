@@ -17,17 +17,17 @@ from ..agents import ModelError
 from ..games import FleetGame, Game
 from ..topology import attach_alpha, is_graph_file, read_graph, validate
 from .directory import RunDirectory
-from .experiment import ExperimentError, dump_experiment, experiment_names, load_experiment
+from .experiment import Experiment, ExperimentError, dump_experiment, experiment_names, load_experiment
 from .foresight import array_figures, graph_figures, played_schedule, stages_of
 from .neural_games import build_watch
 from .observers import require_observers
 from .outcome import Outcome
 from .playing import ENGINES
-from .session import Interrupted, Session, engine_options, staged
+from .session import Interrupted, Session, deployment_of, engine_options, staged
 from .stages import Change
-from .staging import build_game
 from .storage import RunPath
 from .tables import NARROWEST, changes_table, player_table, prediction_lines, run_panel, topology_table
+from .where import Ask, require_lean
 
 app = typer.Typer(
     add_completion=False,
@@ -50,6 +50,9 @@ def run(
     ] = None,
     runner: Annotated[str | None, typer.Option(help=f"Engine: {', '.join(ENGINES)}.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to play on: host:port, or auto; else Ray is started here.")
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="Directory of the run, or its URL (s3://…); it must not exist yet.")
     ] = None,
@@ -58,15 +61,16 @@ def run(
     ] = False,
 ) -> None:
     """Play an experiment to the end and hold it against its prediction."""
-    with _stdout_reserved() as print_result:
+    with _stdout_reserved() as print_result, contextlib.ExitStack() as stack:
         console = _console()
         with _wrong_request(console):
             changes = [*(settings or [])]
             changes += [f"play.runner={runner}"] if runner is not None else []
             changes += [f"seed={seed}"] if seed is not None else []
+            changes += [f"cluster.address={address}"] if address is not None else []
             plan = load_experiment(experiment, changes)
             require_observers(plan.observe)
-            game = staged(plan)
+            game = staged(plan, _ask(plan, stack))
             options, watch = engine_options(plan, game), build_watch(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)
         directory.describe(dump_experiment(plan), game, plan.seed)
@@ -76,21 +80,36 @@ def run(
 @app.command()
 def resume(
     directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run that was interrupted.")],
+    address: Annotated[str | None, typer.Option(help="Ray cluster to play on, if it is another one now.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as one JSON object, and nothing else.")
     ] = False,
 ) -> None:
-    """Go on with an interrupted run in virtual time, exactly as if it had not been interrupted."""
-    with _stdout_reserved() as print_result:
+    """Go on with a run that was interrupted or killed: in virtual time and in rounds exactly as if it had not been.
+
+    On a Ray cluster the actors that still live are taken over; the others start from their last checkpoints.
+    """
+    with _stdout_reserved() as print_result, contextlib.ExitStack() as stack:
         console = _console()
         with _wrong_request(console):
             run_directory = RunDirectory.existing(directory)
-            plan = load_experiment(run_directory.path / "experiment.yaml")
+            changes = [f"cluster.address={address}"] if address is not None else []
+            plan = load_experiment(run_directory.path / "experiment.yaml", changes)
             require_observers(plan.observe)
-            game = build_game(plan)
+            game = staged(plan, _ask(plan, stack))
             session = Session(plan, game, engine_options(plan, game), build_watch(plan, game), run_directory, console)
             session.restore()
         _finish(session, console, print_result if as_json else None)
+
+
+def _ask(plan: Experiment, stack: contextlib.ExitStack) -> Ask | None:
+    """Who is asked about the data of an experiment whose players read it: a Ray cluster, joined until the end."""
+    if plan.data.where == "driver":
+        return None
+    require_lean(plan)
+    from .cluster_data import asking  # Ray is imported only by those who use it
+
+    return stack.enter_context(asking(deployment_of(plan)))
 
 
 def _finish(session: Session, console: Console, print_result: Callable[[str], None] | None) -> None:
@@ -139,7 +158,7 @@ def topology(
     Of an experiment in which players come and go: of each change, then of those present in the end.
     """
     console = _console()
-    with _wrong_request(console):
+    with _wrong_request(console), contextlib.ExitStack() as stack:
         if is_graph_file(source):
             if settings:
                 raise ExperimentError("--set changes an experiment, but a graph file was given; leave it out")
@@ -148,7 +167,7 @@ def topology(
             changes: list[Change] = []
         else:
             plan = load_experiment(source, settings)
-            built = staged(plan)
+            built = staged(plan, _ask(plan, stack))
             options = engine_options(plan, built)
             if isinstance(built, FleetGame):
                 _show_arrays(array_figures(built, options["schedule"]), as_json)

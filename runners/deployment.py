@@ -4,8 +4,9 @@ __all__ = ["Deployment"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
+
+from .storage import RunPath
 
 _POLICIES = ("fail", "skip", "restart")
 _PLACEMENTS = ("default", "pack", "spread")
@@ -16,8 +17,8 @@ class Deployment:
     """Where and how the actors of a run live.
 
     Arguments:
-        address: of a Ray cluster that is there (`host:port`, or `auto`); None takes the session that is open, the one that
-            RAY_ADDRESS names, or starts one on this machine that ends with the run.
+        address: of a Ray cluster that is there (`host:port`, or `auto`); None takes the session that is open, the one
+            that RAY_ADDRESS names, or starts one on this machine, on loopback, that ends with the run.
         namespace: of the actors' names.
         run: name of the run, by which several on one cluster are told apart.
         workers: CPUs that Ray may use when it is started here; None for all.
@@ -26,6 +27,7 @@ class Deployment:
         gpus: GPUs that each actor asks for, which may be a fraction.
         placement: `pack` on as few nodes as possible, `spread` over all of them, or Ray's `default`.
         labels: nodes that actors may live on, by Ray's node labels.
+        nodes: player → labels of the nodes that it may live on, where each has an actor of its own.
         on_failure: when a model raises or a process dies: `fail` ends the run, `skip` goes on without its players,
             `restart` takes them back to their last checkpoint.
         restarts: times that each process is restarted, and that the models of a process are.
@@ -35,7 +37,7 @@ class Deployment:
         oversubscribe: whether to start more processes than memory has room for by estimate.
 
     Raises:
-        ValueError: a number out of range, an unknown word, or `restart` without storage.
+        ValueError: a number out of range, an unknown word, or settings that exclude each other.
     """
 
     address: str | None = None
@@ -47,9 +49,10 @@ class Deployment:
     gpus: float = 0.0
     placement: Literal["default", "pack", "spread"] = "default"
     labels: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     on_failure: Literal["fail", "skip", "restart"] = "fail"
     restarts: int = 10
-    storage: Path | None = None
+    storage: RunPath | None = None
     checkpoint_seconds: float = 10.0
     lease: float = 600.0
     oversubscribe: bool = False
@@ -66,9 +69,13 @@ class Deployment:
         ):
             if word not in known:
                 raise ValueError(f"{name} is {word!r}, expected one of: {', '.join(known)}")
-        if self.on_failure == "restart" and self.storage is None:
+        if self.placement == "pack" and (self.labels or self.nodes):
+            raise ValueError("placement pack and labels of nodes cannot be had together; choose one of them")
+        if self.nodes and self.players_per_actor > 1:
             raise ValueError(
-                "on_failure is restart, but there is no storage for checkpoints; give one, or take fail or skip"
+                f"nodes of single players were given, but players_per_actor is {self.players_per_actor}; make it 1"
             )
-        if self.placement == "pack" and self.labels:
-            raise ValueError("placement pack and labels cannot be had together; choose one of them")
+
+    def labels_of(self, player: str) -> dict[str, str]:
+        """The labels of the nodes that a player may live on; none for any node."""
+        return {**self.labels, **self.nodes.get(player, {})}

@@ -15,7 +15,8 @@ from typing import Any
 from ..games import FleetGame, Game
 from ..topology import write_graph
 from .file_names import readable
-from .outcome import Outcome, finite
+from .finite import finite
+from .outcome import Outcome
 from .storage import RunPath, is_local, run_path, write_whole
 from .word_sheet import word_sheet
 

@@ -23,6 +23,7 @@ from ..topology import UnknownNameError
 from .sections import (
     AlphaSection,
     ChangesSection,
+    ClusterSection,
     DataSection,
     GossipSection,
     ModelSection,
@@ -58,6 +59,7 @@ class Experiment(Section):
     network: NetworkSection = NetworkSection()
     changes: ChangesSection = ChangesSection()
     play: PlaySection = PlaySection()
+    cluster: ClusterSection = ClusterSection()
     observe: ObserveSection = ObserveSection()
     variants: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     chosen: dict[str, str] = Field(default_factory=dict)

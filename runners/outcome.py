@@ -1,8 +1,7 @@
 """How a run ended: the summary, one line per player, and what they generated before and after."""
 
-__all__ = ["CAN_GENERATE", "Outcome", "PlayerOutcome", "conclude", "finite"]
+__all__ = ["CAN_GENERATE", "Outcome", "PlayerOutcome", "conclude"]
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +13,7 @@ from ..agents import RegretEstimate, Scores, State
 from ..games import Batch, FleetGame, Game, Prediction, total_variation
 from .diagnosis import Diagnosis, diagnose
 from .examination import Examiner, Look, Quality
+from .finite import finite
 from .fleet_outcome import PlayerOutcomes, diagnose_fleet
 from .last_stage import changes_of, last_stage
 from .monitor import Monitor, Record
@@ -281,12 +281,3 @@ def _gap_estimate(estimates: Sequence[RegretEstimate | None]) -> dict[str, float
         return {"max": None, "error": None, "mean": None}
     largest = max(known, key=lambda e: e.gain)
     return {"max": largest.gain, "error": largest.error, "mean": float(np.mean([e.gain for e in known]))}
-
-
-def finite(value: Any) -> Any:
-    """The same tree of dictionaries and lists, with None for numbers that are not finite: what JSON can hold."""
-    if isinstance(value, dict):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

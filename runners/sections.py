@@ -4,6 +4,7 @@ __all__ = [
     "AlphaSection",
     "ChangesSection",
     "ChurnSection",
+    "ClusterSection",
     "DataSection",
     "DurationSection",
     "EdgeSection",
@@ -236,6 +237,27 @@ class PlaySection(Section):
     regret_steps: int = Field(0, ge=0)
     checkpoint_seconds: float = Field(10.0, gt=0)
     precision: Literal["float32", "float64"] = "float32"
+
+
+class ClusterSection(Section):
+    """Of the runner `ray`: where the actors live, and what happens when one dies; see `runners.Deployment`.
+
+    `nodes` gives single players labels of nodes of their own.
+    """
+
+    address: str | None = None
+    namespace: str = Field("nashgossip", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    players_per_actor: int = Field(1, ge=1)
+    cpus: float | None = Field(None, ge=0, allow_inf_nan=False)
+    gpus: float = Field(0.0, ge=0, allow_inf_nan=False)
+    placement: Literal["default", "pack", "spread"] = "default"
+    labels: dict[str, str] = {}
+    nodes: dict[str, dict[str, str]] = {}
+    on_failure: Literal["fail", "skip", "restart"] = "restart"
+    restarts: int = Field(10, ge=0)
+    lease: float = Field(600.0, gt=0)
+    oversubscribe: bool = False
+    metrics: bool = True
 
 
 class _ObserverSection(Section):

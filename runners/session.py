@@ -1,10 +1,9 @@
 """One run in its directory: plays an experiment, streams its records, saves checkpoints, and can be resumed."""
 
-__all__ = ["Interrupted", "Session", "engine_options", "staged"]
+__all__ = ["Interrupted", "Session", "deployment_of", "engine_options", "staged"]
 
 import contextlib
 import signal
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,11 +12,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from ..games import FleetGame, Game
 from ..topology import require_name
-from .checkpoint import CheckpointError, checkpoints, load_tree, save_tree
+from .checkpoint import CheckpointError
+from .deployment import Deployment
 from .directory import RunDirectory
 from .examination import Examiner, Look
 from .experiment import Experiment, ExperimentError
 from .fleet_world import fleet_options, require_fleet
+from .keeping import Interrupted, keeper_of
 from .looks import Looks
 from .monitor import Record
 from .network import edges_of
@@ -26,26 +27,17 @@ from .observers import open_observers
 from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
-from .staging import build_game
-from .storage import RunPath
+from .staging import bare_graph, build_game
 from .views import total_moves
-from .virtual import Simulation
 from .where import Ask, build_lean_game, require_lean, spec_sources
 from .world import build_changes, build_network
-
-
-class Interrupted(Exception):
-    """A run was told to stop, and has saved a checkpoint that it can be resumed from.
-
-    Not `KeyboardInterrupt`, which leaves at once and saves nothing more.
-    """
 
 
 class Session:
     """Plays an experiment in a run directory.
 
-    Runs in virtual time save a checkpoint at the start, every `play.checkpoint_seconds`, and on SIGINT; a second SIGINT
-    leaves at once. `restore` makes `play` go on from the last one.
+    Runs on `virtual` and `ray` save checkpoints, at the latest when SIGINT comes; a second SIGINT leaves at once.
+    `restore` makes `play` go on from the last ones.
 
     Arguments:
         plan: the experiment.
@@ -67,27 +59,21 @@ class Session:
     ) -> None:
         self.directory = directory
         self._plan, self._game, self._console = plan, game, console
-        self._saved: Any = None
         self._options = options
         self._looks, self._examiner = watch
+        self._keeper = keeper_of(plan, directory, options)
 
     def restore(self) -> None:
-        """Reads the last whole checkpoint and takes back the records that came after it.
+        """Finds the last whole checkpoint, to go on from there.
 
         Raises:
-            CheckpointError: there is none, or none that can be read.
+            CheckpointError: there is none, or none that can be read, or the engine saves none.
         """
-        if self._plan.play.runner != "virtual":
+        if self._keeper is None:
             raise CheckpointError(
-                f"{self.directory.path} was played on {self._plan.play.runner}; only virtual runs resume"
+                f"{self.directory.path} was played on {self._plan.play.runner}; runs on virtual and ray resume"
             )
-        found = checkpoints(self._checkpoints)
-        if not found:
-            raise CheckpointError(f"{self.directory.path} holds no checkpoint; play it again with `nashgossip run`")
-        saved = load_tree(found[-1])
-        if not (isinstance(saved, dict) and {"simulation", "parts"} <= set(saved)):
-            raise CheckpointError(f"checkpoint {found[-1]} is not one of a run; remove it to go on from the one before")
-        self._saved = saved
+        self._keeper.restore()
 
     def play(self) -> Outcome:
         """Plays to the end.
@@ -96,29 +82,27 @@ class Session:
             ModelError: a model failed.
             Interrupted: SIGINT came; a checkpoint was saved.
         """
-        settings, options = self._plan.play, dict(self._options)
-        virtual = settings.runner == "virtual"
-        parts = self._saved["parts"] if self._saved is not None else None
-        console = self._console
+        plan, settings, keeper, console = self._plan, self._plan.play, self._keeper, self._console
+        resumed, records = keeper is not None and keeper.resumed, self.directory.records
         console.print(
-            f"{self._plan.name}: {len(self._game.players)} players on {settings.runner}; {self._plan.description}",
-            highlight=False,
+            f"{plan.name}: {len(self._game.players)} players on {settings.runner}; {plan.description}", highlight=False
         )
         with (
-            RecordWriter(self.directory.records, self._game.players, parts=parts, timed=not virtual) as writer,
+            RecordWriter(records, self._game.players, **({} if keeper is None else keeper.writing)) as writer,
             _progress(settings.moves, console) as show,
-            _interruptible(enabled=virtual) as told_to_stop,
-            open_observers(self._plan, self.directory.path, self._game.players) as observers,
+            _interruptible(enabled=keeper is not None) as told_to_stop,
+            open_observers(plan, self.directory.path, self._game.players) as observers,
         ):
-            if virtual:
-                options["on_observation"] = self._saver(writer, told_to_stop)
-                if self._saved is not None:
-                    options["resume"] = self._saved["simulation"]
+            if writer.recovered is not None:
+                console.print(str(writer.recovered), highlight=False)
+            options = self._options if keeper is None else {**self._options, **keeper.options(writer, told_to_stop)}
+            measure = self._metrics(options)
 
             def on_record(record: Record) -> None:
                 writer.write(record)
                 show(record)
                 observers.on_record(record)
+                measure(record)
 
             def on_look(look: Look) -> None:
                 writer.write_look(look)
@@ -127,39 +111,27 @@ class Session:
             outcome = play(
                 self._game,
                 settings.runner,
-                seed=self._plan.seed,
+                seed=plan.seed,
                 moves=settings.moves,
                 looks=self._looks,
                 examiner=self._examiner,
                 on_look=on_look,
-                looked=read_looks(self.directory.records) if self._saved is not None else (),
+                looked=read_looks(records) if resumed else (),
                 on_record=on_record,
-                history=read_trace(self.directory.records) if self._saved is not None else (),
+                history=read_trace(records) if resumed else (),
                 on_change=lambda change: console.print(change.sentence, highlight=False, soft_wrap=True),
                 **options,
             )
             observers.close(outcome)
             return outcome
 
-    @property
-    def _checkpoints(self) -> RunPath:
-        return self.directory.path / "checkpoints"
+    def _metrics(self, options: dict[str, Any]) -> Callable[[Record], None]:
+        """What gives records to Ray's metrics, where the run is on Ray and they are wanted."""
+        if self._plan.play.runner != "ray" or not self._plan.cluster.metrics or not isinstance(self._game, Game):
+            return lambda record: None
+        from .cluster_gauges import gauges  # Ray is imported only by those who use it
 
-    def _saver(self, writer: RecordWriter, told_to_stop: Callable[[], bool]) -> Callable[[Simulation], None]:
-        last = [float("-inf")]
-
-        def save(simulation: Simulation) -> None:
-            if simulation.time >= self._plan.play.moves:
-                return  # the run is over: there is nothing to go on with
-            stop = told_to_stop()
-            if stop or time.monotonic() - last[0] >= self._plan.play.checkpoint_seconds:
-                last[0] = time.monotonic()
-                tree = {"simulation": simulation.state(), "parts": writer.flush()}
-                save_tree(tree, self._checkpoints, simulation.observations)
-            if stop:
-                raise Interrupted
-
-        return save
+        return gauges(self._game, options["deployment"].run)
 
 
 def staged(plan: Experiment, ask: Ask | None = None) -> Game | FleetGame:
@@ -215,11 +187,20 @@ def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
         "mode": settings.mode,
         "rate": settings.rate,
         "every": settings.every,
-        "workers": settings.workers,
+        "deployment": deployment_of(plan),
         "patience": settings.patience,
         **({"source": spec_sources(plan)} if plan.data.where == "players" else {}),
     }
     return options if kind == "none" else {**options, "graphs": build_changes(plan, game, float(settings.moves))}
+
+
+def deployment_of(plan: Experiment) -> Deployment:
+    """How an experiment is laid out on a cluster, without the storage that its directory gives it."""
+    settings = plan.cluster.model_dump(exclude={"metrics"})
+    unknown = sorted(settings["nodes"].keys() - {str(player) for player in bare_graph(plan.topology)})
+    if unknown:
+        raise ExperimentError(f"cluster.nodes names player {', '.join(unknown[:10])}, who does not play")
+    return Deployment(workers=plan.play.workers, checkpoint_seconds=plan.play.checkpoint_seconds, **settings)
 
 
 @contextlib.contextmanager

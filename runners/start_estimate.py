@@ -82,7 +82,7 @@ def estimate_start(
     if processes < 1 or players < processes:
         raise ValueError(
             f"{processes} processes for {players} players, expected from 1 process up to one for each player; "
-            "set play.players_per_actor"
+            "set cluster.players_per_actor"
         )
     if bytes_per_player < 0 or cpus <= 0:
         raise ValueError(f"bytes_per_player is {bytes_per_player:g} and cpus {cpus:g}, expected at least 0 and above 0")
@@ -103,17 +103,17 @@ def require_room(estimate: StartEstimate, memory: int, cpus: float) -> None:
     Raises:
         TooLargeError: more memory than there is, or more than `PROCESSES_PER_CPU` processes to a processor.
     """
-    remedies = "put more players into one process (play.players_per_actor), play fewer players, add nodes"
+    remedies = "put more players into one process (cluster.players_per_actor), play fewer players, add nodes"
     if estimate.memory > memory:
         raise TooLargeError(
             f"{estimate.sentence}, but only {_size(memory)} of memory is available; "
-            f"{remedies}, or set play.oversubscribe: true to try all the same"
+            f"{remedies}, or set cluster.oversubscribe: true to try all the same"
         )
     most = int(PROCESSES_PER_CPU * cpus)
     if estimate.processes > most:
         raise TooLargeError(
             f"{estimate.sentence}, but {cpus:g} CPUs take at most {most} processes ({PROCESSES_PER_CPU} each); "
-            f"{remedies}, or set play.oversubscribe: true to try all the same"
+            f"{remedies}, or set cluster.oversubscribe: true to try all the same"
         )
 
 

@@ -30,7 +30,7 @@ BOUND_S = 30.0
 class Handle:
     """What a sender has of another process: `handle.method.remote(…)` begins at once, in copies, as between processes.
 
-    `detour` is awaited before the other is called: it decides how slow the way is. `arrived` holds the sequence numbers.
+    `detour` is awaited before the other is called: it decides how slow the way is. `arrived` are sequence numbers.
     """
 
     def __init__(self, actor: PlayerActor, detour: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
@@ -96,6 +96,7 @@ class Crew:
                 positions={name: n for n, name in enumerate(self.homes)},
                 find=lambda home: self.handles[k, home],
                 put=lambda content: content,
+                settled=lambda: None,
                 pulls=any(seat.spec.gossip.pulls for seat in self._made),
                 store=None if self._stores is None else self._stores[k],
                 **self._settings,

@@ -14,10 +14,12 @@ from ..topology import GraphSequence
 from .cluster_crew import Crew
 from .cluster_laboratory import Laboratory, Setback
 from .cluster_plans import Layout
+from .cluster_room import require_space
 from .cluster_session import ray_session
 from .deployment import Deployment
 from .looks import Looks
 from .observation import Observation, require_whole
+from .start_estimate import StartEstimate
 
 _INTERVAL_S = 0.1
 _INTERVAL_PER_PLAYER_S = 5e-4
@@ -41,6 +43,7 @@ def cluster(
     resume: Mapping[str, Any] | None = None,
     on_observation: Callable[[Callable[[], None]], None] | None = None,
     on_checkpoint: Callable[[int, dict[str, Any]], None] | None = None,
+    on_start: Callable[[StartEstimate], None] | None = None,
 ) -> Iterator[Observation]:
     """Plays in Ray actors. Nobody stands in the middle: this process only starts them and looks on.
 
@@ -71,6 +74,7 @@ def cluster(
             checkpoint, after which the run can be given up and resumed.
         on_checkpoint: called in synchronous play when all have saved a checkpoint, with its number and what the run has
             come to, for `resume`.
+        on_start: called before any actor is made, with what it will take.
 
     Yields:
         Observations: before the first move, then as `every` says, and at the end.
@@ -80,6 +84,7 @@ def cluster(
         StartError: the actors did not start.
         PlayerLostError: a player's process died.
         StallError: a player did not move for `patience` seconds.
+        TooLargeError: there is no room for so many processes.
         ValueError: `moves`, or `every` in rounds, is not a whole number of at least 1.
     """
     synchronous = mode == "synchronous"
@@ -91,7 +96,11 @@ def cluster(
             "fail or skip"
         )
     deployment = replace(deployment, run=deployment.run or f"run-{uuid.uuid4().hex[:12]}")
+    require_space(game, deployment)
     with ray_session(deployment) as outlives:
+        estimate = require_space(game, deployment)
+        if on_start is not None:
+            on_start(estimate)
         detached = outlives and deployment.storage is not None
         lease = deployment.lease if detached and not synchronous else None
         layout = Layout(

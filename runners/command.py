@@ -25,6 +25,7 @@ from .outcome import Outcome
 from .playing import ENGINES
 from .session import Interrupted, Session, deployment_of, engine_options, staged
 from .stages import Change
+from .start_estimate import TooLargeError
 from .storage import RunPath
 from .tables import NARROWEST, changes_table, player_table, prediction_lines, run_panel, topology_table
 from .where import Ask, require_lean
@@ -118,7 +119,11 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
     try:
         outcome = session.play()
     except ModelError as error:
+        for note in getattr(error, "__notes__", ()):
+            console.print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
         _fail(console, f"{error}; what was recorded until then is in {directory.path}", 1)
+    except TooLargeError as error:
+        _fail(console, str(error), 2)
     except (KeyboardInterrupt, Interrupted) as error:
         how = f"; go on with: nashgossip resume {directory.path}" if isinstance(error, Interrupted) else ""
         _fail(console, f"interrupted; what was recorded until then is in {directory.path}{how}", 130)

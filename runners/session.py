@@ -28,9 +28,13 @@ from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
 from .staging import bare_graph, build_game
+from .start_estimate import StartEstimate
 from .views import total_moves
 from .where import Ask, build_lean_game, require_lean, spec_sources
 from .world import build_changes, build_network
+
+_MANY = 20
+"""Processes from which on it is said what starting them takes."""
 
 
 class Session:
@@ -97,6 +101,8 @@ class Session:
                 console.print(str(writer.recovered), highlight=False)
             options = self._options if keeper is None else {**self._options, **keeper.options(writer, told_to_stop)}
             measure = self._metrics(options)
+            if settings.runner == "ray":
+                options["on_start"] = self._announce
 
             def on_record(record: Record) -> None:
                 writer.write(record)
@@ -124,6 +130,10 @@ class Session:
             )
             observers.close(outcome)
             return outcome
+
+    def _announce(self, estimate: StartEstimate) -> None:
+        if estimate.processes >= _MANY:
+            self._console.print(f"starting {estimate.sentence}", highlight=False)
 
     def _metrics(self, options: dict[str, Any]) -> Callable[[Record], None]:
         """What gives records to Ray's metrics, where the run is on Ray and they are wanted."""

@@ -1,0 +1,61 @@
+"""Whether a cluster has room for a game, before thousands of processes are started on it."""
+
+__all__ = ["PLAYER_BYTES", "require_space"]
+
+import math
+import os
+import sys
+
+import ray
+
+from ..games import Game, PlayerSpec
+from .deployment import Deployment
+from .machine import available_memory, whole_cpus
+from .start_estimate import StartEstimate, estimate_start, require_room
+
+PLAYER_BYTES = 60_000
+"""Memory of a player besides its rows, its letters and its process: model, mailbox, random streams."""
+
+
+def require_space(game: Game, deployment: Deployment) -> StartEstimate:
+    """What it takes to start the actors of a game, if there is room for it, or it is wanted all the same.
+
+    Where Ray is to be started on this machine, its memory and processors count; else those of the cluster, which is
+    asked once it has been joined.
+
+    Raises:
+        TooLargeError: there is no room.
+    """
+    cpus, memory = _room(deployment)
+    processes = math.ceil(len(game.players) / deployment.players_per_actor)
+    rows = sum(_row_bytes(game, player) * _rows(game, player) for player in game.players)
+    estimate = estimate_start(
+        processes,
+        len(game.players),
+        bytes_per_player=PLAYER_BYTES + rows / len(game.players),
+        neural="torch" in sys.modules,
+        cpus=cpus,
+    )
+    if not deployment.oversubscribe:
+        require_room(estimate, memory, cpus)
+    return estimate
+
+
+def _room(deployment: Deployment) -> tuple[float, int]:
+    if ray.is_initialized():
+        found = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return max(found.get("CPU", 1.0), 1.0), int(found.get("memory", available_memory()))
+    if deployment.address or os.environ.get("RAY_ADDRESS"):
+        return float("inf"), sys.maxsize
+    return float(deployment.workers or whole_cpus()), available_memory()
+
+
+def _rows(game: Game, player: object) -> int:
+    """Rows that a player holds: its own, and the letters of its neighbours, each twice while one replaces another."""
+    spec: PlayerSpec = game.specs[player]
+    letters = sum(game.specs[j].samples for j in game.graph.pred[player] if j != player) * spec.gossip.keep
+    return spec.rows + 2 * letters
+
+
+def _row_bytes(game: Game, player: object) -> int:
+    return sum(math.prod(v.shape) * v.dtype.itemsize for v in game.space(player))  # type: ignore[arg-type]

@@ -1,4 +1,11 @@
 from .checkpoint import CheckpointError as CheckpointError
+<<<<<<< HEAD
+=======
+from .checkpoint_store import CheckpointStore as CheckpointStore
+from .cluster import PlayerLostError as PlayerLostError
+from .cluster import StallError as StallError
+from .cluster import StartError as StartError
+>>>>>>> six-storage
 from .cluster import cluster as cluster
 from .cluster_laboratory import PlayerLostError as PlayerLostError
 from .cluster_laboratory import StallError as StallError
@@ -17,7 +24,10 @@ from .experiment import Experiment as Experiment
 from .experiment import ExperimentError as ExperimentError
 from .experiment import experiment_names as experiment_names
 from .experiment import load_experiment as load_experiment
+from .file_names import file_name as file_name
 from .fleet import fleet as fleet
+from .journal import Journal as Journal
+from .journal import read_journal as read_journal
 from .looks import Looks as Looks
 from .machine import MachineWarning as MachineWarning
 from .machine import available_cpus as available_cpus
@@ -44,15 +54,22 @@ from .outcome import Outcome as Outcome
 from .outcome import PlayerOutcome as PlayerOutcome
 from .playing import ENGINES as ENGINES
 from .playing import play as play
+from .record_tables import Recovered as Recovered
 from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
 from .rounds import rounds as rounds
 from .signatures import Signature as Signature
 from .staging import build_game as build_game
+<<<<<<< HEAD
 from .start_estimate import StartEstimate as StartEstimate
 from .start_estimate import TooLargeError as TooLargeError
 from .start_estimate import estimate_start as estimate_start
 from .start_estimate import require_room as require_room
+=======
+from .storage import RunPath as RunPath
+from .storage import StorageError as StorageError
+from .storage import run_path as run_path
+>>>>>>> six-storage
 from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
 from .virtual import Simulation as Simulation

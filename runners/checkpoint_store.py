@@ -1,4 +1,4 @@
-"""The checkpoints of one player, or of whatever else saves itself: saved by number, and the newest readable one found."""
+"""The checkpoints of one player, or whatever else saves itself: saved by number, the newest readable one found."""
 
 __all__ = ["CheckpointStore"]
 
@@ -70,7 +70,9 @@ class CheckpointStore:
             except CheckpointError as error:
                 on_damaged(error)
         if numbers:
-            raise CheckpointError(f"none of the checkpoints {numbers} in {self.folder} can be read; remove them to begin anew")
+            raise CheckpointError(
+                f"none of the checkpoints {numbers} in {self.folder} can be read; remove them to begin anew"
+            )
         return None
 
     def load(self, number: int) -> Any:

@@ -54,7 +54,10 @@ class RunDirectory:
             elif self.path.exists():
                 raise FileExistsError
             else:
-                self.path.mkdir(parents=True, exist_ok=True)  # which means little on an object store
+                self.path.mkdir(parents=True, exist_ok=True)
+                probe = self.path / ".probe"
+                write_whole(probe, b"")  # on an object store only this tells whether anything can be written
+                probe.unlink()
         except FileExistsError:
             raise RunDirectoryError(f"{self.path} exists already; choose another --out, or move it away") from None
         except OSError as error:

@@ -34,7 +34,9 @@ def file_name(name: str, index: int) -> str:
 
 
 def readable(name: str) -> str:
-    """What of a text can stand in a file name: letters, digits, `-`, `_` and dots inside, at most 80 bytes of UTF-8, maybe none.
+    """What of a text can stand in a file name: letters, digits, `-`, `_`, and dots inside.
+
+    At most 80 bytes of UTF-8, and maybe nothing.
 
     >>> readable("a b/c"), readable("..")
     ('a_b_c', '')

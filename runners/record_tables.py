@@ -1,4 +1,4 @@
-"""One table of records on disk: Parquet parts, each whole or not at all, and a write-ahead log of what came after them."""
+"""One table of records on disk: Parquet parts, each whole or not at all, and a log of what came after them."""
 
 __all__ = ["RecordTable", "Recovered", "read_table"]
 
@@ -46,10 +46,10 @@ class Recovered:
 class RecordTable:
     """Rows are appended to `DIR/NAME-NNNNN.arrows`, and after 20,000 rows or 5 seconds become `DIR/NAME-NNNNN.parquet`.
 
-    The log is an Arrow IPC stream, handed to the operating system with every batch, so that a killed process loses none.
-    It bears the number of the part that its rows will make: a log beside a part of its number is over, and doubles
-    nothing. Storage other than a local file system cannot append: there is no log there, and parts are made every 2
-    seconds.
+    The log is an Arrow IPC stream, handed to the operating system with every batch, so that a killed process loses
+    none. It bears the number of the part that its rows will make: a log beside a part of its number is over, and
+    doubles nothing. Storage other than a local file system cannot append: there is no log there, and parts are made
+    every 2 seconds.
 
     Arguments:
         directory: where, existing.
@@ -190,7 +190,9 @@ def read_table(directory: RunPath, name: str) -> pa.Table | None:
         if (_numbered(after, name, _PART).keys(), _numbered(after, name, _LOG).keys()) == (parts.keys(), logs.keys()):
             break
     else:
-        raise TimeoutError(f"records {name!r} in {directory} changed {_ATTEMPTS} times while they were read; read again")
+        raise TimeoutError(
+            f"records {name!r} in {directory} changed {_ATTEMPTS} times while they were read; read again"
+        )
     return pa.concat_tables(tables) if tables else None
 
 

@@ -74,8 +74,8 @@ class RecordWriter:
 
     A part is written whole or not at all, after 20,000 rows or 5 seconds, and never touched again. What came after the
     last part is in a log beside it, see `RecordTable`: a killed process loses no record that it had written. Of a fleet
-    of more than 10,000 players the single ones are not recorded. What is not known is null: figures without closed form,
-    and the regret and error, given as NaN, of a player that is absent. Use it as a context manager.
+    of more than 10,000 players the single ones are not recorded. What is not known is null: figures without closed
+    form, and the regret and error, given as NaN, of a player that is absent. Use it as a context manager.
 
     Arguments:
         directory: made if it is not there.
@@ -109,7 +109,8 @@ class RecordWriter:
         self._timed = timed
         begun = None if resume else {"run": 0, "players": 0, "looks": 0, **(parts or {})}
         self._run, self._each, self._looks = self._tables = [
-            RecordTable(directory, name, schema, begun and begun[name]) for name, schema in _SCHEMAS.items()
+            RecordTable(directory, name, schema, None if begun is None else begun[name])
+            for name, schema in _SCHEMAS.items()
         ]
         self.recovered = self._recover() if resume else None
 

@@ -71,8 +71,9 @@ def listing(folder: RunPath) -> list[RunPath]:
 def write_whole(path: RunPath, data: bytes) -> None:
     """Writes a file whole or not at all, in place of one that is there; its folder must exist.
 
-    On a local file system it is written under another name, synchronised to disk with its folder, and renamed. Elsewhere
-    it is one put of one object, which object stores (S3, GCS, Azure) make at once.
+    On a local file system it is written under another name, synchronised to disk with its folder, and renamed.
+    Elsewhere it is one put of one object, which object stores (S3, GCS, Azure) make at once; on SFTP, SMB and their
+    like a process that is killed can leave the beginning of a file.
     """
     if not isinstance(path, Path):
         path.write_bytes(data)

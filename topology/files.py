@@ -110,18 +110,18 @@ def write_graph(G: AnyGraph, path: str | os.PathLike[str] | BinaryIO) -> None:
     ...     list(read_graph(folder + "/pair.graphml").edges(data="alpha"))
     [(0, 1, 0.9), (0, 0, 0.1), (1, 0, 0.9), (1, 1, 0.1)]
     """
-    where = Path(path) if isinstance(path, str | os.PathLike) else None
-    if where is not None and _format(where) != "graphml":
-        raise GraphFileError(f"cannot write {where.name}, expected a name ending in .graphml or .graphml.gz")
+    if isinstance(path, str | os.PathLike) and _format(Path(path)) != "graphml":
+        raise GraphFileError(f"cannot write {Path(path).name}, expected a name ending in .graphml or .graphml.gz")
     if not isinstance(G, nx.Graph) or G.is_multigraph():
         raise GraphFileError(f"cannot write a {type(G).__name__}, expected a networkx.Graph or DiGraph")
     twice = [name for name, count in Counter(map(str, G)).items() if count > 1]
     if twice:
         raise GraphFileError(f"several players are called {name_some(twice)} as text, expected one; rename them")
-    data = _graphml("a graph" if where is None else where.name, G)
-    if where is None:
-        path.write(data)
+    if not isinstance(path, str | os.PathLike):
+        path.write(_graphml("the graph", G))
         return
+    where = Path(path)
+    data = _graphml(where.name, G)
     draft = where.with_name(f".{where.name}.{os.getpid()}.tmp")
     try:
         draft.write_bytes(gzip.compress(data, mtime=0) if where.suffix == ".gz" else data)

@@ -2,16 +2,20 @@
 
 import json
 import math
+import pickle
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors.numpy import load_file, save
 
+from nashgossip.runners import run_path
 from nashgossip.runners.checkpoint import CheckpointError, checkpoints, load_tree, save_tree
 
 DTYPES = [
@@ -114,18 +118,54 @@ def test_a_number_that_comes_again_is_written_anew(tmp_path: Path) -> None:
     assert [load_tree(path) for path in checkpoints(tmp_path)] == [{"try": 2}]
 
 
-def test_a_draft_that_a_crash_left_is_ignored_and_replaced(tmp_path: Path) -> None:
+def test_as_many_are_kept_as_was_said(tmp_path: Path) -> None:
+    for number in range(6):
+        save_tree(number, tmp_path, number, kept=3)
+    assert [load_tree(path) for path in checkpoints(tmp_path)] == [3, 4, 5]
+    save_tree(6, tmp_path, 6, kept=1)
+    assert [load_tree(path) for path in checkpoints(tmp_path)] == [6]
+    for number, kept in ((7, 0), (-1, 2)):
+        with pytest.raises(ValueError, match=f"number is {number} and kept {kept}, expected a number from 0"):
+            save_tree(7, tmp_path, number, kept=kept)
+
+
+def test_a_future_that_was_taken_back_goes_once_another_is_saved(tmp_path: Path) -> None:
+    """Else the newest would be the one of a run that was left, and the last one saved removed at once."""
+    for number in (10, 20):
+        save_tree(number, tmp_path, number)
+    written = save_tree(15, tmp_path, 15)
+    assert [load_tree(path) for path in checkpoints(tmp_path)] == [10, 15]
+    assert checkpoints(tmp_path)[-1] == written
+
+
+def test_drafts_that_a_crash_left_are_ignored_and_removed(tmp_path: Path) -> None:
     whole = save_tree(TREE, tmp_path, 1)
-    draft = tmp_path / ".draft-000000002"
-    draft.mkdir()
-    (draft / "tree.json").write_text('{"half": ')
-    (draft / "more").write_text("left over")
+    for name in (".000000002.safetensors.0a1b2c3d.draft", ".000000009.safetensors.ffffffff.draft"):
+        (tmp_path / name).write_bytes(b"half")
     assert checkpoints(tmp_path) == [whole]
-    written = save_tree({"two": 2}, tmp_path, 2)
+    written = save_tree({"three": 3}, tmp_path, 3)
     assert checkpoints(tmp_path) == [whole, written]
-    assert load_tree(written) == {"two": 2}
-    assert sorted(path.name for path in written.iterdir()) == ["arrays.safetensors", "tree.json"]
-    assert not draft.exists()
+    later = ".000000009.safetensors.ffffffff.draft"  # may be of another process, which is alive
+    assert sorted(path.name for path in tmp_path.iterdir()) == [later, whole.name, written.name]
+
+
+def test_what_is_no_checkpoint_is_not_listed(tmp_path: Path) -> None:
+    whole = save_tree(TREE, tmp_path, 1)
+    for name in ("notes.txt", "best.safetensors", "-3.safetensors", "²3.safetensors"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "000000004").mkdir()  # as earlier versions wrote them
+    assert checkpoints(tmp_path) == [whole]
+
+
+def test_checkpoints_on_other_storage_are_the_same() -> None:
+    parent = run_path("memory://checkpoints/deep")
+    for number in range(4):
+        path = save_tree({**TREE, "number": number}, parent, number)
+    assert [p.name for p in checkpoints(parent)] == ["000000002.safetensors", "000000003.safetensors"]
+    assert same(load_tree(path), {**TREE, "number": 3})
+    path.write_bytes(path.read_bytes()[:-1])
+    assert f"checkpoint {path} cannot be read: " in refusal(path)
+    assert "cannot be read" in refusal(parent / "000000000.safetensors")
 
 
 def test_a_crash_while_writing_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,34 +189,125 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def test_every_truncation_is_noticed(tmp_path: Path) -> None:
+def packed(plain: Any, **tensors: Any) -> bytes:
+    """A file with a tree of one's own making."""
+    text = plain if isinstance(plain, bytes) else json.dumps(plain).encode()
+    return save({"tree": np.frombuffer(text, np.uint8), **{k: np.asarray(v) for k, v in tensors.items()}})
+
+
+def test_every_truncation_and_every_appendage_is_noticed(tmp_path: Path) -> None:
     path = save_tree(TREE, tmp_path, 0)
-    for name in ("tree.json", "arrays.safetensors"):
-        whole = (path / name).read_bytes()
-        for length in range(len(whole)):
-            (path / name).write_bytes(whole[:length])
-            refusal(path)
-        (path / name).write_bytes(whole)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        refusal(path)
+    path.write_bytes(whole + b"\0")
+    refusal(path)
+    path.write_bytes(whole)
     assert same(load_tree(path), TREE)
 
 
-@pytest.mark.parametrize("name", ["tree.json", "arrays.safetensors"])
-def test_what_is_missing_or_no_checkpoint_is_refused(name: str, tmp_path: Path) -> None:
+def test_what_is_missing_or_no_file_is_refused(tmp_path: Path) -> None:
     path = save_tree(TREE, tmp_path, 0)
-    (path / name).write_bytes(b"\x80\x04\x95 no checkpoint \xff")
+    path.unlink()
+    assert refusal(path).startswith(f"checkpoint {path} cannot be read: ")
+    path.mkdir()
     assert "remove it to go on from the one before" in refusal(path)
-    (path / name).unlink()
-    assert f"checkpoint {path} cannot be read: " in refusal(path)
-    (path / name).mkdir()
-    refusal(path)
-    refusal(tmp_path / "nowhere")
+    refusal(tmp_path / "nowhere" / "000000000.safetensors")
 
 
-@pytest.mark.parametrize("reference", [{"$array": "9", "shape": [1]}, {"$array": "0"}, {"$array": "0", "shape": [5]}])
-def test_a_reference_to_an_array_that_is_not_there_is_refused(reference: Any, tmp_path: Path) -> None:
-    path = save_tree(TREE, tmp_path, 0)
-    (path / "tree.json").write_text(json.dumps({"mean": reference}))
-    refusal(path)
+def headed(header: bytes) -> bytes:
+    return struct.pack("<Q", len(header)) + header
+
+
+class Trap:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return (exec, ("raise AssertionError('code was executed')",))
+
+
+ARRAY = {"$array": "float64", "shape": [2]}
+HOSTILE = {
+    "pickle": pickle.dumps(Trap()),
+    "empty": b"",
+    "absurd header": struct.pack("<Q", 2**63) + b"{}",
+    "header of 99 GB": struct.pack("<Q", 99 * 10**9) + b"{}",
+    "header that is no JSON": struct.pack("<Q", 8) + b"{" * 8,
+    "tensor beyond the file": headed(b'{"tree":{"dtype":"U8","shape":[9000000000],"data_offsets":[0,9000000000]}}'),
+    "tensor at a negative place": headed(b'{"tree":{"dtype":"U8","shape":[1],"data_offsets":[-1,0]}}'),
+    "tensor of an unknown type": headed(b'{"tree":{"dtype":"O","shape":[0],"data_offsets":[0,0]}}'),
+    "shape that does not fit its bytes": headed(b'{"tree":{"dtype":"U8","shape":[2],"data_offsets":[0,1]}}') + b"1",
+    "another's weights": save({"layer.weight": np.zeros((3, 3), np.float32)}),
+    "tree that is no text": packed(b"\xff\xfe"),
+    "tree of floats": save({"tree": np.zeros(3)}),
+    "tree in two dimensions": save({"tree": np.zeros((1, 3), np.uint8)}),
+    "deep nesting": packed(b"[" * 100_000 + b"]" * 100_000),
+    "deep dictionaries": packed(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    "number of a million digits": packed(b"1" * 1_000_000),
+    "array that is missing": packed(ARRAY),
+    "array of another type": packed(ARRAY, float32=np.zeros(2, np.float32)),
+    "too large a shape": packed({**ARRAY, "shape": [3]}, float64=np.zeros(2)),
+    "elements left over": packed({**ARRAY, "shape": [1]}, float64=np.zeros(2)),
+    "one array twice": packed([ARRAY, ARRAY], float64=np.zeros(2)),
+    "negative sizes": packed({**ARRAY, "shape": [-1, -2]}, float64=np.zeros(2)),
+    "sizes that are true": packed({**ARRAY, "shape": [True, 2]}, float64=np.zeros(2)),
+    "huge sizes of nothing": packed({**ARRAY, "shape": [0, 2**70]}, float64=np.zeros(0)),
+    "too many dimensions": packed({**ARRAY, "shape": [1] * 1000}, float64=np.zeros(1)),
+    "no shape": packed({"$array": "float64"}, float64=np.zeros(2)),
+    "shape that is no list": packed({**ARRAY, "shape": "2"}, float64=np.zeros(2)),
+    "name that is no text": packed({**ARRAY, "$array": ["float64"]}, float64=np.zeros(2)),
+    "name of the tree": packed({"$array": "tree", "shape": [2]}),
+    "tensor with dimensions": packed(ARRAY, float64=np.zeros((2, 1))),
+    "tensor without": packed({**ARRAY, "shape": []}, float64=np.zeros(())),
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_is_foreign_or_hostile_is_refused(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "000000000.safetensors"
+    path.write_bytes(data)
+    assert len(refusal(path)) < 1000
+
+
+def test_what_is_well_made_by_hand_is_read(tmp_path: Path) -> None:
+    """The same tools as above make a file that passes."""
+    path = tmp_path / "000000000.safetensors"
+    path.write_bytes(packed({"a": ARRAY, "b": {**ARRAY, "shape": [1, 1]}}, float64=np.arange(3.0)))
+    assert same(load_tree(path), {"a": np.arange(2.0), "b": np.full((1, 1), 2.0)})
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+@example(data=None)
+def test_changed_bytes_give_a_tree_or_a_refusal(data: Any) -> None:
+    """Never another error, whatever byte is changed, left out or put in."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = save_tree(TREE, Path(folder), 0)
+        whole = bytearray(path.read_bytes())
+        if data is not None:
+            for _ in range(data.draw(st.integers(1, 4))):
+                at = data.draw(st.integers(0, len(whole) - 1))
+                whole[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+        path.write_bytes(whole)
+        try:
+            load_tree(path)
+        except CheckpointError:
+            assert data is not None
+
+
+def test_a_tree_with_more_arrays_than_a_header_could_name_comes_back(tmp_path: Path) -> None:
+    """safetensors limits the header, where every tensor is named; ours names one for each type."""
+    tree = [np.full(1, k) for k in range(20_000)] + [np.ones((2, 0), np.float32)]
+    path = save_tree(tree, tmp_path, 0)
+    assert sorted(load_file(path)) == ["float32", "int64", "tree"]
+    assert int.from_bytes(path.read_bytes()[:8], "little") < 1000
+    assert same(load_tree(path), tree)
+
+
+def test_arrays_of_the_other_byte_order_come_back_as_equal_ones(tmp_path: Path) -> None:
+    found = load_tree(save_tree([np.arange(5.0).astype(">f8")], tmp_path, 0))
+    np.testing.assert_array_equal(found[0], np.arange(5.0))
 
 
 def test_nothing_in_a_checkpoint_is_pickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,8 +318,8 @@ def test_nothing_in_a_checkpoint_is_pickled(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setattr(f"pickle.{name}", forbidden)
     path = save_tree(TREE, tmp_path, 0)
     assert same(load_tree(path), TREE)
-    assert json.loads((path / "tree.json").read_text("utf-8"))["moves"] == 7
-    header = (path / "arrays.safetensors").read_bytes()
+    assert json.loads(load_file(path)["tree"].tobytes())["moves"] == 7
+    header = path.read_bytes()
     json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])
 
 

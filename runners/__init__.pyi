@@ -1,8 +1,5 @@
 from .checkpoint import CheckpointError as CheckpointError
 from .checkpoint_store import CheckpointStore as CheckpointStore
-from .cluster import PlayerLostError as PlayerLostError
-from .cluster import StallError as StallError
-from .cluster import StartError as StartError
 from .cluster import cluster as cluster
 from .cluster_laboratory import PlayerLostError as PlayerLostError
 from .cluster_laboratory import StallError as StallError

@@ -116,16 +116,15 @@ class Ensemble:
         here, opened = {}, []
         for seat in self._wirings[wiring]:
             player = self.players.pop(seat.name, None) or self._away.pop(seat.name, None)
-            if seat.name in self._absent[wiring]:
-                if player is not None:
-                    self._away[seat.name] = player
+            absent = seat.name in self._absent[wiring]
+            if player is not None:
+                player.rewire(seat.self_weight, seat.neighbours, seat.listeners)
+            elif absent:
                 continue
-            if player is None:
+            else:
                 player = seat.build()
                 opened.append(player)
-            else:
-                player.rewire(seat.self_weight, seat.neighbours, seat.listeners)
-            here[seat.name] = player
+            (self._away if absent else here)[seat.name] = player
         self.players = here
         return [parcel for player in opened for parcel in self.publication(player.name, Player.open)]
 

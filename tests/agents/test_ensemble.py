@@ -11,7 +11,7 @@ from nashgossip.agents import Player, seats
 from nashgossip.agents.ensemble import Ensemble
 from nashgossip.agents.parcels import LARGE, Parcel, bundle, opened
 from nashgossip.games import Game, Gaussian, PlayerSpec
-from nashgossip.topology import attach_alpha
+from nashgossip.topology import attach_alpha, membership
 
 FAMILY = Gaussian((2,))
 
@@ -62,12 +62,11 @@ def test_a_state_goes_on_exactly_and_counts_on() -> None:
 
 
 def test_players_join_leave_and_come_back_with_what_they_knew() -> None:
-    whole, small = nx.cycle_graph(4), nx.path_graph(3)
-    small.add_node(3)
-    games = [game(small), game(whole)]
-    wirings = [seats(one, 3) for one in games]
-    absent: list[frozenset[Hashable]] = [frozenset({3}), frozenset()]
-    ensemble = Ensemble([*wirings, wirings[0]], [*absent, absent[0]], {p: p for p in whole})
+    whole = game(nx.cycle_graph(4))
+    graphs = membership(whole.graph, [(10, 3, "join"), (20, 3, "leave"), (30, 3, "join")])
+    wirings = [seats(Game(graph, whole.specs), 3) for graph in graphs.graphs]
+    absent = [graphs.absent_at(piece.start) for piece in graphs]
+    ensemble = Ensemble(wirings, absent, {p: p for p in whole.players})
     assert list(ensemble.players) == [0, 1, 2]
     ensemble.deliver(ensemble.publications(Player.open))
     joined = ensemble.rewire(1)
@@ -80,10 +79,10 @@ def test_players_join_leave_and_come_back_with_what_they_knew() -> None:
     assert 3 not in ensemble.players[0].mailbox.read()
     late = Parcel(0, 3, None)
     assert ensemble.deliver([late]) == []  # what still comes for it is dropped
-    copy = Ensemble([*wirings, wirings[0]], [*absent, absent[0]], {p: p for p in whole})
+    copy = Ensemble(wirings, absent, {p: p for p in whole.players})
     copy.load(ensemble.state())
     for one in (ensemble, copy):
-        assert one.rewire(1) == []
+        assert one.rewire(3) == []
         assert one.players[3].moves == moves
         np.testing.assert_array_equal(one.players[3].mean_parameters, mean)
 

@@ -24,7 +24,8 @@ from .protocols import State
 from .scores import Scores
 from .turns import Turns
 
-_SLICE_S = 0.01
+_SLICE_S = 0.002
+_QUICK_S = 0.0005
 _LEAST_SPACING = 20.0
 """Checkpoints take at most one part in so many of the time."""
 _NUMBERS = 1 << 32
@@ -57,6 +58,7 @@ class PlayerActor:
         self._turns = Turns()
         self._held: list[Parcel] = []
         self._requests: list[tuple[Hashable, Hashable]] = []
+        self._quick, self._in_worker = False, 0
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._playing: asyncio.Task[None] | None = None
@@ -178,7 +180,9 @@ class PlayerActor:
             if wait is None or wait > 0:
                 await self._sleep(1.0 if wait is None else min(wait, 1.0))
             else:
-                await self._in_thread(self._moves)
+                quick = self._quick and not self._in_worker
+                self._outbox.post(self._moves() if quick else await self._in_thread(self._moves))
+                await (asyncio.sleep(0) if self._plan.rate is not None else self._outbox.room())
             if self._outbox.failure is not None:
                 raise self._outbox.failure
             if time.monotonic() - self._saved > self._spacing:
@@ -188,19 +192,26 @@ class PlayerActor:
                 self._log("unobserved", level="warning", seconds=self._plan.lease)
                 self._plan.leave()
 
-    def _moves(self) -> None:
-        """Moves the players whose turn it is, for a few milliseconds; what they leave for others is sent meanwhile."""
-        until = time.monotonic() + _SLICE_S
+    def _moves(self) -> list[Parcel]:
+        """Moves the players whose turn it is, for a millisecond or two; what they leave for other processes.
+
+        The event loop works on while a model learns in the other thread. Moves that are over sooner than another thread
+        could take them up are made between two messages, without it. Players who never pause move when what they have
+        to send is on its way.
+        """
+        parcels: list[Parcel] = []
+        began, moves = time.monotonic(), 0
+        until = began + _SLICE_S
         while (now := time.monotonic()) < until and (player := self._clocks.due(now)) is not None:
             try:
-                parcels = self._ensemble.move(player)
+                parcels += self._ensemble.move(player)
             except ModelError as error:
                 self._fail(player, error)
-                if self._failure is not None:
-                    break
-                continue
-            if parcels:
-                self._loop.call_soon_threadsafe(self._outbox.post, parcels)
+            moves += 1
+            if self._failure is not None or (parcels and self._plan.rate is None):
+                break
+        self._quick = time.monotonic() - began < _QUICK_S * max(moves, 1)
+        return parcels
 
     def _answers(self, requests: list[tuple[Hashable, Hashable]]) -> list[Parcel]:
         parcels: list[Parcel] = []
@@ -404,7 +415,11 @@ class PlayerActor:
         return await self._in_thread(lambda: {name: call(player) for name, player in asked.items()})
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await self._loop.run_in_executor(self._worker, call)
+        self._in_worker += 1
+        try:
+            return await self._loop.run_in_executor(self._worker, call)
+        finally:
+            self._in_worker -= 1
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -3,6 +3,7 @@
 __all__ = ["Outbox"]
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import TypeAlias, final
 
@@ -10,6 +11,7 @@ from .parcels import Parcel
 
 _BATCH_BYTES = 32_000_000
 _BACK_OFF_S = 0.1
+_PATIENCE_S = 1.0
 
 _Key: TypeAlias = tuple[Hashable, Hashable, bool]
 
@@ -36,6 +38,7 @@ class Outbox:
         self._sending: dict[int, asyncio.Task[None]] = {}
         self.superseded = self.unreachable = 0
         self.failure: Exception | None = None
+        self._taken = asyncio.Event()
 
     def post(self, parcels: Iterable[Parcel]) -> None:
         """Takes parcels to be sent; those that wait for the same listener are replaced."""
@@ -55,6 +58,13 @@ class Outbox:
         """Drops what waits; what is on its way arrives."""
         self._waiting.clear()
 
+    async def room(self) -> None:
+        """Waits until to some process nothing waits, a second at most: sending more before would only replace what does."""
+        if self._waiting and all(self._waiting.values()):
+            self._taken.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._taken.wait(), _PATIENCE_S)
+
     async def sent(self) -> None:
         """Waits until nothing waits and nothing is on its way.
 
@@ -72,6 +82,8 @@ class Outbox:
                 parcel = waiting.pop(next(iter(waiting)))
                 batch.append(parcel)
                 size += parcel.message.nbytes if parcel.message is not None else 0
+            if not waiting:
+                self._taken.set()
             try:
                 arrived = await self._deliver(home, batch)
             except Exception as error:

@@ -13,8 +13,9 @@ Bundle: TypeAlias = tuple[list[tuple[Hashable, int, list[Hashable], Any]], list[
 """For the wire: messages, each as sender, sequence number, listeners and content, and requests as asker and neighbour.
 A content is arrays by name, or the position of one that travels beside the bundle."""
 
-LARGE = 100_000
-"""Bytes from which on a content travels beside its bundle, so that one copy serves all listeners."""
+LARGE = 100 * 1024
+"""Bytes from which on a content travels beside its bundle, so that one copy serves all listeners. Ray itself keeps
+arguments of this size in its object store."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -33,6 +33,9 @@ from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
 from .rounds import rounds as rounds
 from .signatures import Signature as Signature
+from .stages import Change as Change
+from .stages import Stages as Stages
+from .stages import present_game as present_game
 from .staging import build_game as build_game
 from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays

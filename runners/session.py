@@ -126,7 +126,7 @@ class Session:
                 looked=read_looks(self.directory.records) if self._saved is not None else (),
                 on_record=on_record,
                 history=read_trace(self.directory.records) if self._saved is not None else (),
-                on_change=lambda change: console.print(change.sentence, highlight=False, soft_wrap=True),
+                on_change=lambda change: console.print(change.sentence, highlight=False, markup=False, soft_wrap=True),
                 **options,
             )
 

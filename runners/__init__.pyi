@@ -53,6 +53,9 @@ from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
 from .rounds import rounds as rounds
 from .signatures import Signature as Signature
+from .stages import Change as Change
+from .stages import Stages as Stages
+from .stages import present_game as present_game
 from .staging import build_game as build_game
 from .start_estimate import StartEstimate as StartEstimate
 from .start_estimate import TooLargeError as TooLargeError

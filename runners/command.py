@@ -168,7 +168,7 @@ def topology(
             if settings:
                 raise ExperimentError("--set changes an experiment, but a graph file was given; leave it out")
             graph, game = _weighted(read_graph(Path(source), directed=directed), console), None
-            runner = played = None
+            runner = played = found = None
             changes: list[Change] = []
         else:
             plan = load_experiment(source, settings)
@@ -181,8 +181,9 @@ def topology(
             game = built if stages is None else stages.games[-1]
             graph, changes = game.graph, [] if stages is None else stages.planned()
             played = played_schedule(runner, game, options if stages is None else {**options, "graphs": None})
+            found = None if stages is None else stages.prediction(len(stages) - 1)
         validate(graph, anchored=not isinstance(game, Game) or game.anchored)
-    figures = graph_figures(graph, game, runner=runner, played=played)
+    figures = graph_figures(graph, game, runner=runner, played=played, found=found)
     figures["changes"] = [change.figures() for change in changes[1:]]
     if as_json:
         typer.echo(json.dumps(figures, allow_nan=False))

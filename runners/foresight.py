@@ -90,7 +90,12 @@ def describe(schedule: Schedule) -> str:
 
 
 def graph_figures(
-    graph: Any, game: Game | None = None, *, runner: str | None = None, played: Schedule | None = None
+    graph: Any,
+    game: Game | None = None,
+    *,
+    runner: str | None = None,
+    played: Schedule | None = None,
+    found: Prediction | None = None,
 ) -> dict[str, Any]:
     """What a graph decides; with a game also the floors, and with a schedule also what is predicted for that one.
 
@@ -99,6 +104,7 @@ def graph_figures(
         game: the game on it, if there is one.
         runner: the engine that the game would be played on.
         played: the schedule that it would be played by.
+        found: the prediction for it, where it is not that of a game from its start.
 
     Returns:
         Figures for JSON, None where one is not known. `predicted` has the keys `synchronous` and `poisson`, and
@@ -117,8 +123,9 @@ def graph_figures(
     if game is not None and oracle is not None:
         predicted = {name: _basic(predict(game, name, oracle=oracle)) for name in _BASIC}
     if game is not None and played is not None:
-        found = predict(game, played, oracle=oracle) if oracle is not None else None
-        predicted["as_played"] = _as_played(runner, played, found)
+        if found is None and oracle is not None:
+            found = predict(game, played, oracle=oracle)
+        predicted["as_played"] = _as_played(runner, played, found if oracle is not None else None)
     return {
         "players": len(graph),
         "edges": sum(i != j for i, j in graph.edges),

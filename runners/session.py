@@ -125,7 +125,7 @@ class Session:
                 looked=read_looks(records) if resumed else (),
                 on_record=on_record,
                 history=read_trace(records) if resumed else (),
-                on_change=lambda change: console.print(change.sentence, highlight=False, soft_wrap=True),
+                on_change=lambda change: console.print(change.sentence, highlight=False, markup=False, soft_wrap=True),
                 **options,
             )
             observers.close(outcome)

@@ -32,7 +32,7 @@ def remaining(edges: EdgeArrays, live: NDArray[np.bool_], rule: str) -> Array:
     """
     own = edges.speaker == edges.listener
     heard = np.where(live & ~own, edges.alpha, 0.0)
-    received = np.bincount(edges.listener, weights=heard, minlength=edges.n_players)
+    received: Array = np.bincount(edges.listener, weights=heard, minlength=edges.n_players).astype(np.float64)
     self_weights = edges.self_weights
     alone = received == 0
     kept: Array

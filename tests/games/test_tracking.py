@@ -32,6 +32,7 @@ from nashgossip.topology import (
     blend,
     failing_edges,
     listening_matrix,
+    membership,
     rewired,
     sequence,
     spectral_radius,
@@ -348,3 +349,48 @@ def test_before_the_first_round_there_is_the_start() -> None:
     assert none.means.shape == (1, N, 2)
     assert none.rms is not None
     assert np.array_equal(none.rms, none.errors)
+
+
+# --- players that come and go -----------------------------------------------------------------------------------------
+
+
+def coming_and_going(seed: int) -> GraphSequence:
+    """Player 5 comes at round 4, player 1 is away from round 7 to round 12."""
+    graph = changing_graph(seed).graphs[0]
+    return membership(graph, [(4, 5, "join"), (7, 1, "leave"), (12, 1, "join")], "self")
+
+
+@given(SEEDS)
+@PROPERTY
+def test_the_absent_stay_as_they_are_and_are_left_out(seed: int) -> None:
+    """The recursion of those present, written out; a player that comes back goes on from where it was."""
+    changing = coming_and_going(seed)
+    game = game_on(changing, seed)
+    found = predict_tracking(game, changing, 16)
+    stars, mu = equilibria(game, changing), np.stack([game.specs[p].anchor() for p in game.players])
+    anchors = mu.copy()
+    for r in range(16):
+        here = [p for p in game.players if p not in changing.absent_at(r)]
+        W = listening_matrix(changing.at(r))
+        own = 1 - W.sum(axis=1)
+        mu[here] = (own[:, None] * anchors + W @ mu)[here]
+        now = [p for p in game.players if p not in changing.absent_at(r + 1)]
+        star = stars[changing.graphs.index(changing.at(r + 1))]
+        assert found.means[r + 1] == pytest.approx(mu, abs=ROUNDING)
+        assert found.errors[r + 1] == pytest.approx(np.sqrt(((mu - star)[now] ** 2).mean()), abs=ROUNDING)
+    assert found.rms is not None
+    assert (found.rms[1:] > found.errors[1:]).all()
+
+
+def test_the_tracking_error_is_of_those_present() -> None:
+    changing = coming_and_going(3)
+    game = game_on(changing, 3)
+    stars = equilibria(game, changing)
+    means = np.stack([stars[0], stars[2]])
+    means[0, 5] = np.nan
+    means[1, 1] = 7.0
+    assert tracking_error([1.0, 8.0], means, changing, stars).tolist() == [0.0, 0.0]
+    means[1, 0] += 3.0
+    assert tracking_error([1.0, 8.0], means, changing, stars)[1] == pytest.approx(3.0 / np.sqrt(N - 1))
+    with pytest.raises(ValueError, match="means at time 5 are NaN"):
+        tracking_error([5.0, 8.0], means, changing, stars)

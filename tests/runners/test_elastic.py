@@ -109,6 +109,7 @@ def test_it_is_known_before_play(run: tuple[Path, Result]) -> None:
     assert [c | {"error_rms": None} for c in came["changes"]] == planned["changes"]
     assert planned["players"] == 9
     assert planned["predicted"]["as_played"]["noise_floor_rms"] == came["predicted"]["noise_floor_rms"]
+    assert planned["predicted"]["as_played"]["rate_from_start"] == came["predicted"]["rate"]
     table = call("topology", "elastic", *sets(*QUICK)).stdout
     assert "3 changes, rule proportional" in table
     for change in planned["changes"]:

@@ -3,7 +3,7 @@
 __all__ = ["RecordTable", "Recovered", "read_table"]
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from .storage import RunPath, is_local, listing, write_whole
 _ROWS = 20_000
 _SECONDS = 5.0
 _SECONDS_WITHOUT_LOG = 2.0
-_BATCHES = 2048
+_FEW, _GATHERED = 200, 2000
 _BUFFER = 1 << 20
 _ATTEMPTS = 10
 _PART, _LOG, _DRAFT = ".parquet", ".arrows", ".draft"
@@ -60,6 +60,8 @@ class RecordTable:
 
     def __init__(self, directory: RunPath, name: str, schema: pa.Schema, begun: int | None) -> None:
         self._directory, self._name, self._schema = directory, name, schema
+        self._row = pa.struct(list(schema))
+        self._rows: list[tuple[Any, ...]] = []
         self._batches: list[pa.RecordBatch] = []
         self._pending = 0
         self._sink: Any = None
@@ -76,18 +78,39 @@ class RecordTable:
             for path in (*logs, *(path for number, path in parts.items() if number >= begun)):
                 path.unlink(missing_ok=True)
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Adds rows, to the log at once; `flush` makes a part of them when `due`."""
+    def add(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Adds rows, column by column, to the log at once; `flush` makes a part of them when `due`."""
+        values = [columns[name] for name in self._schema.names]
+        count = len(values[0])
+        if count < _FEW:  # is converted faster row by row, and held with less memory as it came
+            rows = list(zip(*values, strict=True))
+            self._log(rows)
+            self._rows += rows
+            if len(self._rows) >= _GATHERED:
+                self._gather()
+        else:
+            arrays = [pa.array(column, field.type) for column, field in zip(values, self._schema, strict=True)]
+            batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+            self._log(batch)
+            self._gather()
+            self._batches.append(batch)
+        self._pending += count
+
+    def _log(self, rows: list[tuple[Any, ...]] | pa.RecordBatch) -> None:
         if is_local(self._directory):
             if self._stream is None:
                 self._sink = pa.BufferedOutputStream(pa.OSFile(str(self._path(_LOG)), "wb"), _BUFFER)
                 self._stream = pa.ipc.new_stream(self._sink, self._schema)
-            self._stream.write_batch(batch)
+            self._stream.write_batch(self._batch(rows) if isinstance(rows, list) else rows)
             self._sink.flush()
-        self._batches.append(batch)
-        self._pending += batch.num_rows
-        if len(self._batches) >= _BATCHES:  # many small batches take far more memory than one
-            self._batches = self._table().combine_chunks().to_batches()
+
+    def _gather(self) -> None:
+        if self._rows:
+            self._batches.append(self._batch(self._rows))
+            self._rows = []
+
+    def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+        return pa.RecordBatch.from_struct_array(pa.array(rows, self._row))
 
     @property
     def due(self) -> bool:
@@ -98,7 +121,8 @@ class RecordTable:
     def flush(self) -> int:
         """Makes a part of the rows that are in none, and tells the number of parts."""
         if self._pending:
-            self._write(self._table())
+            self._gather()
+            self._write(pa.Table.from_batches(self._batches, self._schema))
             self._batches, self._pending = [], 0
         self._since = time.monotonic()
         return self._count
@@ -162,9 +186,6 @@ class RecordTable:
             self._path(_LOG).unlink()
             self._sink = self._stream = None
         self._count += 1
-
-    def _table(self) -> pa.Table:
-        return pa.Table.from_batches(self._batches, self._schema)
 
     def _path(self, suffix: str) -> RunPath:
         return self._directory / f"{self._name}-{self._count:05d}{suffix}"

@@ -20,7 +20,6 @@ from .storage import RunPath, run_path
 from .views import PlayerArrays
 
 _MOST_PLAYERS = 10_000
-_FEW = 200
 _LETTERS = ("accepted", "duplicate", "outdated", "replaced")
 
 _RUN = pa.schema(
@@ -63,7 +62,6 @@ _LOOKS = pa.schema(
     ]
 )
 _SCHEMAS = {"run": _RUN, "players": _PLAYERS, "looks": _LOOKS}
-_STRUCTS = {name: pa.struct(list(schema)) for name, schema in _SCHEMAS.items()}
 _SCORES = ("accuracy", "auc", "log_class", "log_density")
 
 
@@ -128,19 +126,16 @@ class RecordWriter:
             self._write_players(record)
         totals = record.all_players
         self._run.add(  # after the players: a record is whole once its row of the run is there
-            _batch(
-                "run",
-                {
-                    "time": [record.time],
-                    "seconds": [record.seconds if self._timed else None],
-                    "messages": [record.messages],
-                    "bytes": [record.bytes],
-                    "undelivered": [record.undelivered],
-                    "nash_gap": [_known(totals.nash_gap)],
-                    "error_rms": [_known(totals.error_rms)],
-                    "amplitude": [_known(record.amplitude)],
-                },
-            )
+            {
+                "time": [record.time],
+                "seconds": [record.seconds if self._timed else None],
+                "messages": [record.messages],
+                "bytes": [record.bytes],
+                "undelivered": [record.undelivered],
+                "nash_gap": [_known(totals.nash_gap)],
+                "error_rms": [_known(totals.error_rms)],
+                "amplitude": [_known(record.amplitude)],
+            }
         )
         if self._each.due or self._run.due:
             self._each.flush()
@@ -151,20 +146,17 @@ class RecordWriter:
         """Adds what a close look showed."""
         count = len(look.players)
         self._looks.add(
-            _batch(
-                "looks",
-                {
-                    "time": [look.time] * count,
-                    "seconds": [look.seconds if self._timed else None] * count,
-                    "player": [str(p) for p in look.players],
-                    "shares": [None if s is None else s.tolist() for s in look.shares],
-                    "total_variation": list(look.total_variations),
-                    "regret_estimate": [None if r is None else r.gain for r in look.regrets],
-                    "regret_error": [None if r is None else r.error for r in look.regrets],
-                    "held_out": list(look.held_out),
-                    **{name: [None if s is None else getattr(s, name) for s in look.scores] for name in _SCORES},
-                },
-            )
+            {
+                "time": [look.time] * count,
+                "seconds": [look.seconds if self._timed else None] * count,
+                "player": [str(p) for p in look.players],
+                "shares": [None if s is None else s.tolist() for s in look.shares],
+                "total_variation": list(look.total_variations),
+                "regret_estimate": [None if r is None else r.gain for r in look.regrets],
+                "regret_error": [None if r is None else r.error for r in look.regrets],
+                "held_out": list(look.held_out),
+                **{name: [None if s is None else getattr(s, name) for s in look.scores] for name in _SCORES},
+            }
         )
         if self._looks.due:
             self.flush()
@@ -183,19 +175,16 @@ class RecordWriter:
         if len(self._players) < count:
             self._players = [str(p) for p in self._names]
         self._each.add(
-            _batch(
-                "players",
-                {
-                    "time": [record.time] * count,
-                    "player": self._players,
-                    "moves": [view.moves for view in views],
-                    "regret": _figures(record.regrets, count),
-                    "error": _figures(record.errors, count),
-                    **{name: [view.letters.get(name) for view in views] for name in _LETTERS},
-                    "rejected": [sum(view.rejected.values()) for view in views],
-                    "staleness": [view.staleness for view in views],
-                },
-            )
+            {
+                "time": [record.time] * count,
+                "player": self._players,
+                "moves": [view.moves for view in views],
+                "regret": _figures(record.regrets, count),
+                "error": _figures(record.errors, count),
+                **{name: [view.letters.get(name) for view in views] for name in _LETTERS},
+                "rejected": [sum(view.rejected.values()) for view in views],
+                "staleness": [view.staleness for view in views],
+            }
         )
 
     def _recover(self) -> Recovered:
@@ -287,16 +276,6 @@ def _column(rows: list[dict[str, Any]], name: str) -> NDArray[np.float64] | None
     """One figure of each player; NaN for those who lack it, who are absent, and None where nobody has it."""
     values = [row[name] for row in rows]
     return None if all(value is None for value in values) else np.array(values, np.float64)
-
-
-def _batch(table: str, columns: Mapping[str, Sequence[Any]]) -> pa.RecordBatch:
-    """Columns as one batch: few rows are converted all at once, many column by column, each where it is faster."""
-    schema = _SCHEMAS[table]
-    if len(columns["time"]) < _FEW:
-        rows = list(zip(*map(columns.__getitem__, schema.names), strict=True))
-        return pa.RecordBatch.from_struct_array(pa.array(rows, _STRUCTS[table]))
-    arrays = [pa.array(columns[field.name], field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _figures(values: NDArray[np.float64] | None, count: int) -> list[float | None]:

@@ -1,6 +1,7 @@
 """Graphs in files: what is written comes back, and damaged or hostile files are refused with a reason."""
 
 import gzip
+import io
 
 import networkx as nx
 import numpy as np
@@ -144,6 +145,16 @@ def test_what_cannot_be_written(tmp_path, G, name, message):
     with pytest.raises(GraphFileError, match=message):
         write_graph(G, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_is_written_into_an_open_file_as_under_a_name(tmp_path):
+    G = attach_alpha(nx.path_graph(3), 0.1)
+    write_graph(G, tmp_path / "a.graphml")
+    buffer = io.BytesIO()
+    write_graph(G, buffer)
+    assert buffer.getvalue() == (tmp_path / "a.graphml").read_bytes()
+    with pytest.raises(GraphFileError, match="cannot write a MultiGraph"):
+        write_graph(nx.MultiGraph(G), buffer)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

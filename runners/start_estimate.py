@@ -77,7 +77,7 @@ def estimate_start(
         ValueError: a number out of range.
 
     >>> estimate_start(50, 1000, bytes_per_player=1e6, neural=False, cpus=4).sentence
-    '1000 players in 50 processes: about 4.4 GiB of memory, 13 s to start'
+    '1000 players in 50 processes: about 4.3 GiB of memory, 12 s to start'
     """
     if processes < 1 or players < processes:
         raise ValueError(

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +152,12 @@ def test_wandb_stays_offline_and_writes_into_the_run_directory(
     replay(played, tmp_path, "observe.wandb.project=trial")
     assert os.environ["WANDB_ERROR_REPORTING"] == "false"
     (written,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
-    data = written.read_bytes()
-    for text in (b"trial", b"model.family", b"nash_gap_nats", b"summary/predicted.noise_floor_rms"):
-        assert text in data, text
-    assert json.dumps(played.closed[0].outcome).encode() in data
+    wanted = {b"trial", b"model.family", b"nash_gap_nats", b"summary/predicted.noise_floor_rms"}
+    wanted.add(json.dumps(played.closed[0].outcome).encode())
+    end = time.monotonic() + 30  # another process writes the file, and may end a moment later
+    while missing := {text for text in wanted if text not in written.read_bytes()}:
+        assert time.monotonic() < end, missing
+        time.sleep(0.05)
     assert not list(tmp_path.glob("wandb/*/files/requirements.txt"))
 
 

@@ -3,7 +3,6 @@
 __all__ = ["Outbox"]
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import TypeAlias, final
 
@@ -62,8 +61,9 @@ class Outbox:
         """Waits until to some process nothing waits, a second at most: sending more before would only replace what does."""
         if self._waiting and all(self._waiting.values()):
             self._taken.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._taken.wait(), _PATIENCE_S)
+            timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._taken.set)
+            await self._taken.wait()
+            timer.cancel()
 
     async def sent(self) -> None:
         """Waits until nothing waits and nothing is on its way.

@@ -51,7 +51,8 @@ class PlayerActor:
     def __init__(self, plan: HostPlan) -> None:
         self._plan = plan
         self._ensemble = Ensemble(plan.wirings, plan.absent, plan.positions, plan.wiring)
-        plan.settled()
+        if plan.settled is not None:
+            plan.settled()
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._peers: dict[int, Any] = {}
         self._outbox = Outbox(self._send, plan.homes.__getitem__)
@@ -159,7 +160,8 @@ class PlayerActor:
     def _rewire(self, wiring: int) -> list[Parcel]:
         before = set(self._ensemble.players)
         publish = self._ensemble.rewire(wiring)
-        self._plan.settled()
+        if self._plan.settled is not None:
+            self._plan.settled()
         for player in before:
             if player not in self._ensemble.players:
                 self._clocks.stop(player)

@@ -96,7 +96,6 @@ class Crew:
                 positions={name: n for n, name in enumerate(self.homes)},
                 find=lambda home: self.handles[k, home],
                 put=lambda content: content,
-                settled=lambda: None,
                 pulls=any(seat.spec.gossip.pulls for seat in self._made),
                 store=None if self._stores is None else self._stores[k],
                 **self._settings,

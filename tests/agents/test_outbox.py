@@ -1,6 +1,7 @@
 """The outbox: bounded, the newest of each pair wins, one batch on its way to each process, and failures are kept."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -135,7 +136,7 @@ async def test_who_cannot_be_reached_is_counted_and_tried_again_after_a_while() 
     await asyncio.wait_for(outbox.sent(), BOUND_S)
     assert way.sent(0) == [[("a", 0), ("b", 0)], [("a", 1)], [("a", 2)]]
     assert outbox.unreachable == 3
-    assert all(later - earlier >= 0.9 * module._BACK_OFF_S for earlier, later in zip(tries, tries[1:], strict=False))
+    assert all(later - earlier >= 0.9 * module._BACK_OFF_S for earlier, later in itertools.pairwise(tries))
 
 
 async def test_what_goes_wrong_on_the_way_is_kept_and_nothing_more_is_sent() -> None:

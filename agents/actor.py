@@ -76,6 +76,7 @@ class PlayerActor:
             self._checkpoint = saved[0]
             self._load(saved[1])
             if not plan.synchronous:
+                self._held = []  # they may have been heard, and those who play publish soon
                 self._reincarnate(list(self._ensemble.players.values()))
                 self._play()
             self._log("restored", checkpoint=saved[0], incarnation=self._incarnation, process=os.getpid())
@@ -138,24 +139,39 @@ class PlayerActor:
         if sent[1]:
             self._outbox.post(await self._in_thread(lambda: self._answers(sent[1])))
 
-    async def rewire(self, wiring: int) -> None:
+    async def rewire(self, wiring: int) -> tuple[int, int]:
         """Goes over to another graph; see `Ensemble.rewire`. Nothing if it is on it already.
+
+        Returns:
+            Generation and turn, for those who join play in rounds; see `enter`.
 
         Raises:
             ModelError: a model failed.
         """
+        at = self._turns.generation, self._turns.turn
         if wiring == self._ensemble.wiring:
-            return
+            return at
         before = set(self._ensemble.players)
+        self._peers.clear()  # who left and comes back may live elsewhere
         parcels = await self._in_thread(lambda: self._rewire(wiring))
         for player in self._ensemble.players.keys() - before:
             self._log("joined", player)
         for player in before - self._ensemble.players.keys():
             self._log("left", player)
         if self._plan.synchronous:
-            self._held += parcels
+            self._held = [*self._travelling(), *parcels]
         else:
             self._outbox.post(parcels)
+        return at
+
+    def _travelling(self) -> list[Parcel]:
+        """What is held for edges that the graph in force has."""
+        seats = {seat.name: seat for seat in self._plan.wirings[self._ensemble.wiring]}
+        return [
+            parcel
+            for parcel in self._held
+            if parcel.listener in getattr(seats[parcel.sender], "listeners" if parcel.message else "neighbours")
+        ]
 
     def _rewire(self, wiring: int) -> list[Parcel]:
         before = set(self._ensemble.players)
@@ -290,6 +306,10 @@ class PlayerActor:
         """Breaks off play in rounds, because another process died: everybody goes back to a checkpoint."""
         await self._turns.end()
 
+    async def enter(self, generation: int, turn: int) -> None:
+        """Joins play in rounds where the others are."""
+        await self._turns.begin(generation, turn)
+
     async def restore(self, number: int, generation: int) -> None:
         """Goes back to a checkpoint, in a new generation of turns.
 
@@ -301,6 +321,7 @@ class PlayerActor:
         tree = await self._in_thread(lambda: store.load(number))
         self._load(tree)
         self._requests = []
+        self._peers.clear()
         self._checkpoint, self._begun = number, True
         await self._turns.begin(generation, tree["turn"])
 

@@ -15,7 +15,7 @@ from .cluster_crew import Crew
 from .cluster_laboratory import Laboratory, Setback
 from .cluster_plans import Layout
 from .cluster_room import require_space
-from .cluster_session import ray_session
+from .cluster_session import ray_session, starts_here
 from .deployment import Deployment
 from .looks import Looks
 from .observation import Observation, require_whole
@@ -96,7 +96,8 @@ def cluster(
             "fail or skip"
         )
     deployment = replace(deployment, run=deployment.run or f"run-{uuid.uuid4().hex[:12]}")
-    require_space(game, deployment)
+    if starts_here(deployment):
+        require_space(game, deployment)  # before anything of Ray is started
     with ray_session(deployment) as outlives:
         estimate = require_space(game, deployment)
         if on_start is not None:

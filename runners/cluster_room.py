@@ -3,7 +3,6 @@
 __all__ = ["PLAYER_BYTES", "require_space"]
 
 import math
-import os
 import sys
 
 import ray
@@ -20,8 +19,7 @@ PLAYER_BYTES = 60_000
 def require_space(game: Game, deployment: Deployment) -> StartEstimate:
     """What it takes to start the actors of a game, if there is room for it, or it is wanted all the same.
 
-    Where Ray is to be started on this machine, its memory and processors count; else those of the cluster, which is
-    asked once it has been joined.
+    Where Ray has not been started yet, memory and processors of this machine count; else those of the cluster.
 
     Raises:
         TooLargeError: there is no room.
@@ -45,8 +43,6 @@ def _room(deployment: Deployment) -> tuple[float, int]:
     if ray.is_initialized():
         found = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return max(found.get("CPU", 1.0), 1.0), int(found.get("memory", available_memory()))
-    if deployment.address or os.environ.get("RAY_ADDRESS"):
-        return float("inf"), sys.maxsize
     return float(deployment.workers or whole_cpus()), available_memory()
 
 

@@ -1,6 +1,6 @@
 """A Ray session for a run: the one that is there, a cluster that is named, or one of this machine that ends with it."""
 
-__all__ = ["ray_session"]
+__all__ = ["ray_session", "starts_here"]
 
 import contextlib
 import logging
@@ -28,7 +28,7 @@ def ray_session(deployment: Deployment) -> Iterator[bool]:
         yield True
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
-    address = deployment.address or os.environ.get("RAY_ADDRESS")
+    address = _address(deployment)
     quiet = {"log_to_driver": False, "logging_level": logging.WARNING, "namespace": deployment.namespace}
     if address:
         ray.init(address=address, **quiet)
@@ -40,3 +40,11 @@ def ray_session(deployment: Deployment) -> Iterator[bool]:
     finally:
         ray.shutdown()
 
+
+def starts_here(deployment: Deployment) -> bool:
+    """Whether Ray is to be started on this machine for a run."""
+    return not ray.is_initialized() and not _address(deployment)
+
+
+def _address(deployment: Deployment) -> str | None:
+    return deployment.address or os.environ.get("RAY_ADDRESS")

@@ -66,6 +66,11 @@ class Run:
         return {event["actor"]: event["process"] for event in self.events() if "process" in event}
 
 
+def started(run: Run, records: int) -> bool:
+    assert run.process.poll() is None, run.process.communicate()[1][-3000:]
+    return len(run.records()) >= records
+
+
 def wait_for(holds: Callable[[], Any], what: str, bound: float = BOUND_S) -> None:
     end = time.monotonic() + bound
     while not holds():
@@ -88,7 +93,7 @@ def test_what_is_killed_comes_back_and_the_run_ends_at_the_predicted_floor(
     cluster, rng = raylets(workers=2, cpus=4), np.random.default_rng(1)
     run = Run(tmp_path, cluster.address)
     run.start("run", "chaos.yaml", "--out", "run")
-    wait_for(lambda: len(run.records()) >= 8, "the start")
+    wait_for(lambda: started(run, 8), "the start")
     killed: Counter[int] = Counter()
 
     def kill_an_actor() -> None:
@@ -110,7 +115,7 @@ def test_what_is_killed_comes_back_and_the_run_ends_at_the_predicted_floor(
             kill_an_actor()  # while nobody looks on
             run.start("resume", "run")
             seen = len(before[0])
-            wait_for(lambda n=seen: len(run.records()) > n + 4, "the second start")
+            wait_for(lambda n=seen: started(run, n + 5), "the second start")
     output, errors = run.process.communicate(timeout=BOUND_S + 120)
     assert run.process.returncode == 0, errors[-3000:]
     summary = json.loads(output)

@@ -52,7 +52,8 @@ class PlayerActor:
     def __init__(self, plan: HostPlan) -> None:
         self._plan = plan
         self._ensemble = Ensemble(plan.wirings, plan.absent, plan.positions, plan.wiring)
-        plan.settled()
+        if plan.settled is not None:
+            plan.settled()
         self._worker = ThreadPoolExecutor(max_workers=1)
         self._peers = Peers(plan.find, plan.put)
         self._outbox = Outbox(self._send, plan.homes.__getitem__)
@@ -69,7 +70,7 @@ class PlayerActor:
         self._reported = self._saved = time.monotonic()
         self._spacing = plan.checkpoint_seconds
         saved = plan.store.latest() if plan.store is not None else None
-        self._fresh = saved is None
+        self._begun = saved is not None
         if saved is not None:
             self._checkpoint = saved[0]
             self._load(saved[1])
@@ -81,22 +82,23 @@ class PlayerActor:
     # --- the start and the end ------------------------------------------------------------------------------------
 
     async def begin(self) -> bool:
-        """Makes the first publications, without sending them, and saves the first checkpoint; whether it is new.
+        """Makes the first publications, without sending them, and saves the first checkpoint; whether it did.
 
-        One that was restored from a checkpoint has done so before, and does nothing.
+        One that has begun before, in this process or in one that died, does nothing.
 
         Raises:
             ModelError: a model failed.
         """
-        if self._fresh:
+        begun, self._begun = self._begun, True
+        if not begun:
             self._stepper.held = await self._in_thread(lambda: self._ensemble.publications(Player.open))
             await self._in_thread(lambda: self._save(0))
             self._log("begun", players=len(self._ensemble.players), process=os.getpid())
-        return self._fresh
+        return not begun
 
     async def introduce(self) -> None:
         """Delivers the first publications to all listeners, so that nobody moves before it has heard its neighbours."""
-        if self._fresh:
+        if self._stepper.held:
             held, self._stepper.held = self._stepper.held, []
             self._outbox.post(await self._in_thread(lambda: self._ensemble.deliver(held)))
             await self._outbox.sent()
@@ -157,7 +159,8 @@ class PlayerActor:
     def _rewire(self, wiring: int) -> list[Parcel]:
         before = set(self._ensemble.players)
         publish = self._ensemble.rewire(wiring)
-        self._plan.settled()
+        if self._plan.settled is not None:
+            self._plan.settled()
         for player in before:
             if player not in self._ensemble.players:
                 self._clocks.stop(player)
@@ -261,7 +264,7 @@ class PlayerActor:
         assert store is not None  # nobody is restored who saved nothing
         tree = await self._in_thread(lambda: store.load(number))
         self._load(tree)
-        self._checkpoint, self._fresh = number, False
+        self._checkpoint, self._begun = number, True
         await self._stepper.begin(generation, tree["turn"])
 
     def _round(self) -> list[Parcel]:

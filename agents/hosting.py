@@ -55,7 +55,6 @@ class HostPlan:
         find: number of an actor → its handle; called in a thread.
         put: keeps a large content once for all who hear it, and gives what travels in its place.
         leave: ends the actor's own process for good.
-        settled: called when all players have been built, who may have read their data here.
         rate: moves per second of each player's Poisson clock; None moves without pause.
         synchronous: whether it plays in rounds.
         pulls: whether some players of the game ask others, so that rounds have time for questions and answers.
@@ -66,6 +65,7 @@ class HostPlan:
         checkpoint_seconds: between checkpoints in asynchronous play.
         lease: seconds without anybody asking for a report after which the actor saves itself and ends; None never.
         log: for what happens; None for nowhere.
+        settled: called when all players have been built, where they read their data themselves.
         wiring: number of the graph in force at the start.
 
     Raises:
@@ -80,7 +80,6 @@ class HostPlan:
     find: Callable[[int], Any]
     put: Callable[[Any], Any]
     leave: Callable[[], None]
-    settled: Callable[[], None]
     rate: float | None = None
     synchronous: bool = False
     pulls: bool = False
@@ -90,6 +89,7 @@ class HostPlan:
     checkpoint_seconds: float = 10.0
     lease: float | None = None
     log: Log | None = None
+    settled: Callable[[], None] | None = None
     wiring: int = 0
 
     def __post_init__(self) -> None:

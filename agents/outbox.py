@@ -58,7 +58,7 @@ class Outbox:
         self._waiting.clear()
 
     async def room(self) -> None:
-        """Waits until nothing waits for some process, a second at most: more would only replace what is there."""
+        """Waits until nothing waits for some process, a second at most: more would only replace what waits."""
         if self._waiting and all(self._waiting.values()):
             self._taken.clear()
             timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._taken.set)

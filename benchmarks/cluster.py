@@ -216,8 +216,8 @@ def soak(seconds: float, out: Path | None) -> None:
             store = sum(entry.stat().st_blocks * 512 for entry in Path("/dev/shm").glob("plasma*") if entry.is_file())
             rows.append({"seconds": record.seconds, **usage(), "store": store, "messages": record.messages})
 
-        moves = int(seconds * 10)
-        play(Game(game.graph, specs), "ray", seed=0, moves=moves, rate=10.0, deployment=deployment, on_record=read)
+        moves = int(seconds * 4)
+        play(Game(game.graph, specs), "ray", seed=0, moves=moves, rate=4.0, deployment=deployment, on_record=read)
     if out is not None:
         out.write_text(json.dumps(rows))
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}

@@ -1,11 +1,10 @@
 """The actors of a run on Ray: made, found by name, called together, and ended."""
 
-__all__ = ["Crew", "Lost", "find", "finder", "leave"]
+__all__ = ["Crew", "Lost"]
 
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, final
 
 import ray
@@ -14,6 +13,7 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from ..agents import HostPlan, ModelError, PlayerActor
+from .cluster_names import find
 from .deployment import Deployment
 
 _RETRY_S = 0.2
@@ -186,31 +186,6 @@ class Crew:
         elif deployment.placement == "spread":
             options["scheduling_strategy"] = "SPREAD"
         return options
-
-
-def find(namespace: str, run: str, index: int) -> Any:
-    """The handle of an actor of a run; None if there is none, or it is dead for good."""
-    try:
-        return ray.get_actor(f"{run}/{index}", namespace)
-    except ValueError:
-        return None
-
-
-def finder(namespace: str, run: str) -> Callable[[int], Any]:
-    """For actors: number → handle, or LookupError."""
-    return partial(_found, namespace, run)
-
-
-def leave() -> None:
-    """Ends the actor that calls it, for good."""
-    ray.kill(ray.get_runtime_context().current_actor)
-
-
-def _found(namespace: str, run: str, index: int) -> Any:
-    handle = find(namespace, run, index)
-    if handle is None:
-        raise LookupError(f"run {run} has no actor {index} now")
-    return handle
 
 
 def _again(cause: ModelError, error: RayTaskError) -> ModelError:

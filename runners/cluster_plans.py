@@ -12,7 +12,7 @@ from ..agents import HostPlan, Seat, seats
 from ..games import Game, PlayerSpec
 from ..topology import GraphSequence
 from .checkpoint_store import CheckpointStore
-from .cluster_crew import finder, leave
+from .cluster_names import finder, leave
 from .deployment import Deployment
 from .journal import Journal
 from .where import forget_specs
@@ -88,7 +88,7 @@ class Layout:
             find=finder(deployment.namespace, deployment.run),
             put=ray.put,
             leave=leave,
-            settled=forget_specs if self._source is not None else _nothing,
+            settled=forget_specs if self._source is not None else None,
             pulls=any(spec.gossip.pulls for spec in self._game.specs.values()),
             policy=deployment.on_failure,
             restarts=deployment.restarts,
@@ -106,7 +106,3 @@ class Layout:
     def _seats(self, graph: Any) -> list[Seat]:
         game = self._game if graph is self._game.graph else Game(graph, self._game.specs, anchored=self._game.anchored)
         return seats(game, self._seed) if self._source is None else seats(game, self._seed, self._source)
-
-
-def _nothing() -> None:
-    return

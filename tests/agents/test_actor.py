@@ -96,7 +96,6 @@ class Crew:
                 positions={name: n for n, name in enumerate(self.homes)},
                 find=lambda home: self.handles[k, home],
                 put=lambda content: content,
-                settled=lambda: None,
                 pulls=any(seat.spec.gossip.pulls for seat in self._made),
                 store=None if self._stores is None else self._stores[k],
                 **self._settings,
@@ -500,6 +499,22 @@ async def test_stop_ends_gossip_also_in_a_long_pause(rate: float | None) -> None
     assert all(r.moves >= moves and r.sent >= min(moves, 1) for r in reports)
     again = [only(report) for report in await crew.each("report")]
     assert [r.moves for r in again] == [r.moves for r in reports]
+
+
+async def test_an_actor_that_has_begun_is_not_begun_again() -> None:
+    crew = await connected(seats(pair(), 0))
+    await crew.each("introduce")
+    await crew.each("start")
+    await until(lambda: all(p.moves >= 5 for p in crew.players().values()))
+    means = [p.mean_parameters for p in crew.players().values()]
+    assert await crew.each("begin") == [False, False]  # as whoever takes over a run that plays does
+    await crew.each("introduce")
+    await crew.each("start")
+    await crew.each("stop")
+    for player, before, data in zip(crew.players().values(), means, pair().specs.values(), strict=True):
+        assert player.moves >= 5
+        assert not np.allclose(player.mean_parameters, FAMILY.mean_statistics(data.data))
+        assert before is not None
 
 
 @pytest.mark.parametrize("size", [1, 2])

@@ -30,7 +30,7 @@ data: {{rows: 60}}
 model: {{family: gaussian, dimension: 6}}
 play:
   {{runner: ray, moves: 330, samples: 30, rate: 5.0, every: 0.25, measure: 50, checkpoint_seconds: 2.0, patience: 120}}
-cluster: {{on_failure: restart, restarts: 30}}
+cluster: {{on_failure: restart, restarts: 30, cpus: 0.5}}
 """
 BOUND_S = 120.0
 KILLS = 12
@@ -90,7 +90,7 @@ def kill(process: int) -> bool:
 def test_what_is_killed_comes_back_and_the_run_ends_at_the_predicted_floor(
     tmp_path: Path, raylets: Callable[..., Any]
 ) -> None:
-    cluster, rng = raylets(workers=2, cpus=4), np.random.default_rng(1)
+    cluster, rng = raylets(workers=2, cpus=8), np.random.default_rng(1)
     run = Run(tmp_path, cluster.address)
     run.start("run", "chaos.yaml", "--out", "run")
     wait_for(lambda: started(run, 8), "the start")

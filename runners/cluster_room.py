@@ -55,4 +55,4 @@ def _rows(game: Game, player: object) -> int:
 
 
 def _row_bytes(game: Game, player: object) -> int:
-    return sum(math.prod(v.shape) * v.dtype.itemsize for v in game.space(player))  # type: ignore[arg-type]
+    return sum(math.prod(v.shape) * v.dtype.itemsize for v in game.space(player))

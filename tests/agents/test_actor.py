@@ -407,7 +407,10 @@ async def test_one_message_at_most_is_on_its_way_and_the_newest_replaces_one_tha
         knocked.set()
         await gate.wait()
 
-    crew = await connected(seats(pair(), 0), lambda j, i, actor: Handle(actor, held_up if j == 0 else None))
+    def make(j: Hashable, i: Hashable, actor: PlayerActor) -> Handle:
+        return Handle(actor, held_up if j == 0 else None)
+
+    crew = await connected(seats(pair(), 0), make, rate=500.0)  # without a clock it would wait for the way to be free
     actor, handle, player = crew.actors[0], crew.handles[0, 1], crew.players()[0]
     await actor.start()
     await asyncio.wait_for(knocked.wait(), BOUND_S)

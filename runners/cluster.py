@@ -175,7 +175,7 @@ def _in_rounds(
                 done += count
                 if done % every and done < moves:
                     continue
-            observed = lab.observe(time=float(done), first=done == 0, last=done == moves)
+            observed = lab.observe(time=float(done), first=shown < 0, last=done == moves)
             if done > shown:
                 shown = done
                 yield observed

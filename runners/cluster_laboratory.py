@@ -56,8 +56,9 @@ class Setback(Exception):
 class Laboratory:
     """Looks on, and does what the policy says when an actor dies.
 
-    Moves, messages and bytes never fall from one observation to the next: a player that was taken back to its
-    checkpoint is counted on from where it was last seen, for what it does again it does with other messages.
+    Moves, messages and bytes never fall from one observation to the next: in gossip a player that was taken back to its
+    checkpoint is counted on from where it was last seen, for what it does again it does with other messages. Rounds
+    that are played again are the very same, and are counted once.
 
     Arguments:
         game: the game.
@@ -106,6 +107,7 @@ class Laboratory:
         self._away: dict[int, float] = {}
         self._aside: dict[Hashable, Failure | None] = {}
         self._synchronous, self._generation = synchronous, 0
+        self._kept: tuple[dict[Hashable, int], dict[Hashable, int], dict[str, _Ratchet]] | None = None
         self._processes: dict[int, int] = {}
         self._time = before.get("time", 0.0)
         self._since = (self._time, self._moves.copy())
@@ -223,6 +225,10 @@ class Laboratory:
             self.call("restore", number, self._generation)
         finally:
             self._synchronous = synchronous
+        if self._kept is not None:  # what is played again is the same, and is counted once
+            moves, behind, totals = self._kept
+            self._moves, self._behind = moves.copy(), behind.copy()
+            self._totals = {name: total.copy() for name, total in totals.items()}
         self.wiring, self._seen = wiring, float(number)
         self._processes.clear()
         self._asked.clear()
@@ -230,6 +236,11 @@ class Laboratory:
     def save(self, number: int) -> None:
         """Lets everybody save a checkpoint between two rounds."""
         self.call("save", number)
+        self._keep()
+
+    def _keep(self) -> None:
+        totals = {name: total.copy() for name, total in self._totals.items()}
+        self._kept = self._moves.copy(), self._behind.copy(), totals
 
     def observe(
         self, *, time: float | None = None, first: bool = False, last: bool = False, thorough: bool = False
@@ -255,6 +266,8 @@ class Laboratory:
         elif present:
             began, moves = self._since
             self._time = max(self._time, began + sum(self._moves[p] - moves[p] for p in present) / len(present))
+        if self._synchronous and self._kept is None:
+            self._keep()
         now = self._time
         close = first or last or (now < self._budget and self._looks.due(self._seen, now, self._budget))
         self._seen = now
@@ -434,6 +447,12 @@ class _Ratchet:
         self._least = least
         self._last: dict[int, int] = {}
         self._behind = 0
+
+    def copy(self) -> "_Ratchet":
+        """Another one that is where this one is."""
+        other = _Ratchet(self._least)
+        other._last, other._behind = self._last.copy(), self._behind
+        return other
 
     def read(self, index: int, count: int) -> None:
         """Takes in the count of an actor."""

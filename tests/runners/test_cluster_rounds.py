@@ -1,16 +1,19 @@
 """Rounds on Ray are `rounds`, bit for bit: however players share processes, whom they ask, and who comes and goes."""
 
+import json
 import logging
 from collections.abc import Hashable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import ray
+from typer.testing import CliRunner
 
 from nashgossip.agents import Move, Player, seats
 from nashgossip.games import Game, Gaussian, Gossip, PlayerSpec, StepSize
-from nashgossip.runners import Deployment, play
+from nashgossip.runners import Deployment, command, play
 from nashgossip.topology import GraphSequence, attach_alpha, generate_graph, membership
 
 FAMILY = Gaussian((2,))
@@ -135,3 +138,26 @@ def test_another_seed_or_other_events_give_other_states() -> None:
         staged_rounds(game, membership(game.graph, [(4.0, 1, "join"), *EVENTS[1:]]), 7, 13),
     ):
         assert all(frozen(p.state()) != frozen(other[name].state()) for name, p in first.items())
+
+
+def called(*arguments: str) -> dict[str, Any]:
+    result = CliRunner().invoke(command.app, [*arguments, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_rows_that_players_read_themselves_give_the_figures_of_rows_that_the_driver_reads(tmp_path: Path) -> None:
+    settings = ["play.runner=ray", "play.mode=synchronous", "topology.arguments.n=4", "play.moves=6", "data.rows=30"]
+    arguments = [f"--set={setting}" for setting in [*settings, "cluster.players_per_actor=2"]]
+    found, expected = (
+        called("run", "ring", "--out", str(tmp_path / where), *arguments, f"--set=data.where={where}")
+        for where in ("players", "driver")
+    )
+    assert found["nash_gap"]["max"] > 0
+    assert found | {"seconds": 0} == expected | {"seconds": 0}
+    before, whole = (
+        called("topology", "ring", *arguments, f"--set=data.where={where}") for where in ("players", "driver")
+    )
+    assert before == whole
+    assert before["predicted"]["as_played"]["noise_floor_rms"] == found["predicted"]["noise_floor_rms"]

@@ -184,7 +184,7 @@ def memory(players: int = 10_000, actors: int = 4) -> None:
 
 
 def costs(seconds: float) -> None:
-    """What a player, an actor, a move, a message and a byte cost, fitted to runs of several sizes; for docs/cluster.md."""
+    """What a player, an actor, a move, a message and a byte cost, fitted to runs of several sizes."""
     memory_rows, move_rows, message_rows = [], [], []
     for players, actors in ((100, 1), (1_000, 1), (4_000, 1), (100, 8), (1_000, 8)):
         game = gaussians(players)
@@ -267,15 +267,18 @@ def soak(seconds: float, out: Path | None) -> None:
             if record.seconds - last[0] < 5.0:
                 return
             last[0] = record.seconds
-            store = sum(entry.stat().st_blocks * 512 for entry in Path("/dev/shm").glob("plasma*") if entry.is_file())
+            total, free = (
+                r.get("object_store_memory", 0.0) for r in (ray.cluster_resources(), ray.available_resources())
+            )
+            store = total - free
             rows.append({"seconds": record.seconds, **usage(), "store": store, "messages": record.messages})
 
-        moves = int(seconds * 4)
-        play(Game(game.graph, specs), "ray", seed=0, moves=moves, rate=4.0, deployment=deployment, on_record=read)
+        moves = int(seconds * 2)
+        play(Game(game.graph, specs), "ray", seed=0, moves=moves, rate=2.0, deployment=deployment, on_record=read)
     if out is not None:
         out.write_text(json.dumps(rows))
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    kept = table["seconds"] > table["seconds"][-1] * 0.2
+    kept = table["seconds"] > table["seconds"][-1] * 0.3
     t = table["seconds"][kept]
     print(f"{len(rows)} readings over {table['seconds'][-1]:.0f} s, {int(table['messages'][-1])} messages")
     for name in ("driver", "actors", "ray", "store"):

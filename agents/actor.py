@@ -68,6 +68,8 @@ class PlayerActor:
         self._incarnation = self._restarted = self._checkpoint = 0
         self._clocks = Clocks(plan.rate, self._pause, time.monotonic())
         self._reported = self._saved = time.monotonic()
+        self._in_rounds = False
+        self._watching = None if plan.lease is None else self._loop.create_task(self._watch(plan.lease))
         self._spacing = plan.checkpoint_seconds
         saved = plan.store.latest() if plan.store is not None else None
         self._begun = saved is not None
@@ -205,10 +207,17 @@ class PlayerActor:
                 raise self._outbox.failure
             if time.monotonic() - self._saved > self._spacing:
                 await self._in_thread(lambda: self._save(self._checkpoint + 1))
-            if self._plan.lease is not None and time.monotonic() - self._reported > self._plan.lease:
-                await self._in_thread(lambda: self._save(self._checkpoint + 1))
-                self._log("unobserved", level="warning", seconds=self._plan.lease)
+
+    async def _watch(self, lease: float) -> None:
+        """Ends this actor when nobody has observed it for longer than the lease; in rounds, when it plays none."""
+        while not self._stopping.is_set():
+            await self._sleep(min(lease / 4, 10.0))
+            if not self._in_rounds and time.monotonic() - self._reported > lease:
+                if not self._plan.synchronous:  # rounds go back to a checkpoint that all have
+                    await self._in_thread(lambda: self._save(self._checkpoint + 1))
+                self._log("unobserved", level="warning", seconds=lease)
                 self._plan.leave()
+                return
 
     def _moves(self) -> list[Parcel]:
         """Moves the players whose turn it is, for a millisecond or two; what they leave for other processes.
@@ -254,7 +263,11 @@ class PlayerActor:
             TurnsEnded: play was broken off, see `abort`.
             RayActorError: the process of a neighbour died.
         """
-        await self._stepper.play(count)
+        self._in_rounds = True
+        try:
+            await self._stepper.play(count)
+        finally:
+            self._in_rounds, self._reported = False, time.monotonic()
 
     async def take_turn(
         self, source: int, generation: int, turn: int, sent: Bundle, *beside: Mapping[str, Any]

@@ -104,7 +104,7 @@ def cluster(
         if on_start is not None:
             on_start(estimate)
         detached = outlives and deployment.storage is not None
-        lease = deployment.lease if detached and not synchronous else None
+        lease = deployment.lease if detached else None
         layout = Layout(
             game, seed, deployment, graphs=graphs, source=source, rate=rate, synchronous=synchronous, lease=lease
         )

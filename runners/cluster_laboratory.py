@@ -5,6 +5,7 @@ __all__ = ["Laboratory", "PlayerLostError", "Setback", "StallError", "StartError
 import contextlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from time import monotonic, perf_counter, sleep
+from time import time as wall_clock
 from typing import Any, NoReturn, final
 
 import ray
@@ -106,7 +107,9 @@ class Laboratory:
         self._asked: dict[int, Any] = {}
         self._away: dict[int, float] = {}
         self._aside: dict[Hashable, Failure | None] = {}
-        self._synchronous, self._generation = synchronous, 0
+        self._synchronous = synchronous
+        # above those of the laboratories before, whose messages may still be on their way
+        self._generation = 0 if resumed is None else int(wall_clock())
         self._kept: tuple[dict[Hashable, int], dict[Hashable, int], dict[str, _Ratchet]] | None = None
         self._processes: dict[int, int] = {}
         self._time = before.get("time", 0.0)

@@ -715,3 +715,24 @@ async def test_a_player_that_knows_nothing_measures_nothing() -> None:
     assert (await crew.of_each("held_out"))[5] is None
     report = only(await crew.actors[5].report())
     assert (report.mean, report.sent) == (None, 0)
+
+
+async def test_an_actor_in_rounds_that_nobody_observes_leaves_when_it_plays_none(tmp_path: Path) -> None:
+    left = asyncio.Event()
+    store = CheckpointStore(tmp_path, "actor")
+    crew = await connected(seats(pair(), 0), size=2, stores=[store], lease=0.05, leave=left.set, synchronous=True)
+    await crew.each("play_rounds", 3)
+    await asyncio.wait_for(left.wait(), BOUND_S)
+    assert store.numbers() == [0]  # it adds none to the checkpoints that all have
+    crew.actors[0]._stopping.set()
+
+
+async def test_an_actor_that_is_observed_stays(tmp_path: Path) -> None:
+    left = asyncio.Event()
+    crew = await connected(seats(pair(), 0), size=2, lease=2.0, leave=left.set, synchronous=True)
+    until_then = asyncio.get_running_loop().time() + 3.0
+    while asyncio.get_running_loop().time() < until_then:
+        await crew.each("report")
+        await asyncio.sleep(0.05)
+    assert not left.is_set()
+    crew.actors[0]._stopping.set()

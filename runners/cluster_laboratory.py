@@ -286,6 +286,7 @@ class Laboratory:
             close=close,
             **(self._closely(first=first, last=last) if close else {}),
             states=self._answers("state") if last and self._keep_states else {},
+            aside={p: "its process died" if f is None else str(f.error) for p, f in self._aside.items()},
         )
 
     def _poll(self, patience: float, thorough: bool) -> None:

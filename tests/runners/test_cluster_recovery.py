@@ -191,6 +191,8 @@ def test_a_model_that_is_skipped_leaves_the_others_its_last_rows(tmp_path: Path)
     assert outcome.players[1].staleness > 10  # of two neighbours one speaks no more
     assert all(r.players[k].mean is not None for r in records for k in range(4))
     assert outcome.after[2] is not None  # it still answers
+    why = "the model of player 2 failed at move 6: learn raised ArithmeticError: the matrix is singular"
+    assert outcome.summary()["aside"] == {"2": why}
     (aside,) = [e for e in read_journal(tmp_path / "logs" / "laboratory.jsonl") if e["event"] == "aside"]
     assert (aside["player"], aside["move"]) == ("2", 6)
     assert aside["cause"] == "learn raised ArithmeticError: the matrix is singular"
@@ -211,6 +213,7 @@ def test_rounds_go_on_without_a_model_that_is_skipped() -> None:
     assert [p.moves for p in outcome.players] == [12, 12, 5, 12]
     assert outcome.last.time == 12.0
     assert outcome.players[1].staleness == (1 + 7) / 2
+    assert list(outcome.aside) == [2]
 
 
 def test_a_process_that_dies_is_skipped_and_nothing_more_is_heard_of_its_player(tmp_path: Path) -> None:
@@ -225,6 +228,7 @@ def test_a_process_that_dies_is_skipped_and_nothing_more_is_heard_of_its_player(
     assert outcome.last.undelivered > 0
     (aside,) = [e for e in read_journal(tmp_path / "logs" / "laboratory.jsonl") if e["event"] == "aside"]
     assert aside["players"] == ["2"]
+    assert outcome.aside == {2: "its process died"}
 
 
 def test_rounds_do_not_go_on_without_a_process() -> None:

@@ -34,7 +34,7 @@ class RunDirectoryError(ValueError):
 
 
 class RunDirectory:
-    """`experiment.yaml`, `about.json`, `graph.graphml`, `records/`, and after the run `summary.json`, `players.json`.
+    """`experiment.yaml`, `about.json`, `graph.graphml`, `records/`; in the end `summary.json`, `diagnosis.json`, `players.json`.
 
     Every file is written whole or not at all.
 
@@ -136,6 +136,12 @@ class RunDirectory:
     def conclude(self, outcome: Outcome) -> None:
         """Writes what came of it, for the first 10,000 players, and the words of those that write some."""
         self._json("summary.json", outcome.summary())
+        found = outcome.diagnosis
+        signatures = [{**vars(sign), "players": [str(p) for p in sign.players]} for sign in found.signatures]
+        self._json(
+            "diagnosis.json",
+            {"outcome": found.outcome, "reasons": list(found.reasons), "signatures": signatures},
+        )
         players = [
             {
                 "player": str(p.player),

@@ -48,9 +48,13 @@ from .outcome import Outcome as Outcome
 from .outcome import PlayerOutcome as PlayerOutcome
 from .playing import ENGINES as ENGINES
 from .playing import play as play
+from .reading import RunView as RunView
+from .reading import read_run as read_run
 from .record_tables import Recovered as Recovered
 from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
+from .report import render_report as render_report
+from .report import write_report as write_report
 from .rounds import rounds as rounds
 from .signatures import Signature as Signature
 from .stages import Change as Change

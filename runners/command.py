@@ -145,7 +145,9 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
 @app.command()
 def report(
     directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run, ended or not.")],
-    out: Annotated[str | None, typer.Option(help="The file to write; report.html in the run directory if left out.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="The file to write; report.html in the run directory if left out.")
+    ] = None,
 ) -> None:
     """Write what a run was and what came of it as one HTML file, which opens without network."""
     from .report import write_report  # matplotlib is slow to import, and only a report needs it

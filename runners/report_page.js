@@ -49,7 +49,7 @@ function drawGraph() {
     c.beginPath(); c.arc(x, y, r, 0, 7);
     c.fillStyle = code ? colour((code - 1) / 65534) : css("--card");
     c.fill(); c.strokeStyle = css("--ink"); c.lineWidth = k === picked ? 4 : 1; c.stroke();
-    if (N <= 40) { c.fillStyle = css("--ink"); c.font = "11px system-ui"; c.fillText(data.names[k].slice(0, 12), x + r + 2, y + 4); }
+    if (N <= 40) { c.fillStyle = css("--ink"); c.font = "11px system-ui"; const left = x > w - 60; c.textAlign = left ? "right" : "left"; c.fillText(data.names[k].slice(0, 12), left ? x - r - 2 : x + r + 2, y + 4); }
   }
 }
 function pick(event) {

@@ -34,7 +34,9 @@ class RunDirectoryError(ValueError):
 
 
 class RunDirectory:
-    """`experiment.yaml`, `about.json`, `graph.graphml`, `records/`; in the end `summary.json`, `diagnosis.json`, `players.json`.
+    """What was played: `experiment.yaml`, `about.json`, `graph.graphml`, `records/`, and what came of it.
+
+    After the run: `summary.json`, `diagnosis.json`, `players.json`.
 
     Every file is written whole or not at all.
 

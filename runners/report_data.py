@@ -77,7 +77,7 @@ def _influence_of(graph: Any, names: tuple[str, ...]) -> NDArray[np.float64] | N
 
 
 def _laid_out(graph: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    plain = nx.Graph()
+    plain: nx.Graph[Any] = nx.Graph()
     plain.add_nodes_from(graph)
     plain.add_edges_from((i, j) for i, j in graph.edges if i != j)
     if len(plain) <= _MOST_LAID_BY_PATHS and nx.is_connected(plain):
@@ -110,7 +110,8 @@ def _packed(values: NDArray[np.float64]) -> dict[str, Any]:
 
 def _row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
     known = np.isfinite(values)
-    return np.where(known, values, 0.0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    means: NDArray[np.float64] = np.where(known, values, 0.0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    return means
 
 
 def _plain(values: NDArray[np.float64]) -> list[float | None]:

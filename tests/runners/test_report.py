@@ -68,12 +68,16 @@ def data_of(page: str) -> dict[str, Any]:
 
 def test_a_run_reads_back_as_it_was_recorded(ring: Path) -> None:
     view = read_run(ring)
-    assert view.ended and view.notes == () and view.troubles == ()
+    assert view.ended
+    assert view.notes == ()
+    assert view.troubles == ()
     assert view.times.tolist() == [float(k) for k in range(41)]
-    assert view.graph is not None and view.names == tuple(map(str, view.graph))
+    assert view.graph is not None
+    assert view.names == tuple(map(str, view.graph))
     gaps = view.figures("regret", range(41)).max(axis=1)
     np.testing.assert_allclose(gaps, view.column("nash_gap"))
-    assert view.diagnosis is not None and view.summary is not None
+    assert view.diagnosis is not None
+    assert view.summary is not None
     assert view.diagnosis["outcome"] == view.summary["outcome"]
 
 
@@ -94,7 +98,8 @@ def test_a_report_says_how_it_ended_and_shows_what_was_recorded(ring: Path) -> N
 def test_nothing_in_a_report_comes_from_elsewhere(ring: Path) -> None:
     page = render_report(read_run(ring))
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
-    assert policy is not None and policy[1].startswith("default-src 'none'; script-src 'sha256-")
+    assert policy is not None
+    assert policy[1].startswith("default-src 'none'; script-src 'sha256-")
     assert re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*", page) == []
 
 
@@ -102,7 +107,8 @@ def test_the_names_of_players_stay_text(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", [EVIL, "b & c", "d"], 5)
     Journal(run / "logs" / "x.jsonl").write("player failed", level="error", player=EVIL, why="<b>it</b>")
     page = render_report(read_run(run))
-    assert "<script>alert" not in page and "<b>it" not in page
+    assert "<script>alert" not in page
+    assert "<b>it" not in page
     assert "&lt;script&gt;alert" in page
     assert data_of(page)["names"] == [EVIL, "b & c", "d"]
     assert "The run has not ended" in page
@@ -121,7 +127,9 @@ def test_a_log_that_is_half_written_is_read_to_its_last_whole_batch(tmp_path: Pa
 def test_records_are_thinned_evenly_and_said_to_be(tmp_path: Path) -> None:
     view = read_run(begun(tmp_path / "run", ["a", "b", "c"], 1500))
     at = chosen_records(view)
-    assert len(at) == 600 and at[0] == 0 and at[-1] == 1499
+    assert len(at) == 600
+    assert at[0] == 0
+    assert at[-1] == 1499
     assert set(np.diff(at)) == {2, 3}
     assert "Shown are 600 of 1500 records" in render_report(view)
 
@@ -180,7 +188,8 @@ def test_figures_are_drawn_as_svg_and_pdf(ring: Path, tmp_path: Path) -> None:
     assert draw_mixtures(view) is None, "Gaussian players have no classes"
     heat.savefig(tmp_path / "b.svg")
     heat.savefig(tmp_path / "b.pdf")
-    assert (tmp_path / "b.svg").read_text().startswith("<?xml") and (tmp_path / "b.pdf").read_bytes()[:4] == b"%PDF"
+    assert (tmp_path / "b.svg").read_text().startswith("<?xml")
+    assert (tmp_path / "b.pdf").read_bytes()[:4] == b"%PDF"
     with pytest.raises(UnknownNameError, match="by"):
         draw_graph(view, "charm")
 

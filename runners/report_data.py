@@ -110,7 +110,9 @@ def _packed(values: NDArray[np.float64]) -> dict[str, Any]:
 
 def _row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
     known = np.isfinite(values)
-    means: NDArray[np.float64] = np.where(known, values, 0.0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    means: NDArray[np.float64] = np.where(known, values, 0.0).sum(axis=1) / np.where(
+        known.any(axis=1), known.sum(axis=1), np.nan
+    )
     return means
 
 

@@ -18,11 +18,12 @@ from .ensemble import Ensemble
 from .hosting import Failure, HostPlan, PlayerReport, Report
 from .inspection import RegretEstimate
 from .outbox import Outbox
-from .parcels import Bundle, Parcel, bundle, opened
+from .parcels import Bundle, Parcel, opened
+from .peers import Peers
 from .player import ModelError, Player
 from .protocols import State
 from .scores import Scores
-from .turns import Turns
+from .stepper import Stepper
 
 _SLICE_S = 0.002
 _QUICK_S = 0.0005
@@ -54,11 +55,9 @@ class PlayerActor:
         if plan.settled is not None:
             plan.settled()
         self._worker = ThreadPoolExecutor(max_workers=1)
-        self._peers: dict[int, Any] = {}
+        self._peers = Peers(plan.find, plan.put)
         self._outbox = Outbox(self._send, plan.homes.__getitem__)
-        self._turns = Turns()
-        self._held: list[Parcel] = []
-        self._requests: list[tuple[Hashable, Hashable]] = []
+        self._stepper = Stepper(plan, self._ensemble, self._peers, self._round, self._in_thread)
         self._quick, self._in_worker = False, 0
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -69,6 +68,8 @@ class PlayerActor:
         self._incarnation = self._restarted = self._checkpoint = 0
         self._clocks = Clocks(plan.rate, self._pause, time.monotonic())
         self._reported = self._saved = time.monotonic()
+        self._in_rounds = False
+        self._watching = None if plan.lease is None else self._loop.create_task(self._watch(plan.lease))
         self._spacing = plan.checkpoint_seconds
         saved = plan.store.latest() if plan.store is not None else None
         self._begun = saved is not None
@@ -76,6 +77,7 @@ class PlayerActor:
             self._checkpoint = saved[0]
             self._load(saved[1])
             if not plan.synchronous:
+                self._stepper.held = []  # they may have been heard, and those who play publish soon
                 self._reincarnate(list(self._ensemble.players.values()))
                 self._play()
             self._log("restored", checkpoint=saved[0], incarnation=self._incarnation, process=os.getpid())
@@ -92,15 +94,15 @@ class PlayerActor:
         """
         begun, self._begun = self._begun, True
         if not begun:
-            self._held = await self._in_thread(lambda: self._ensemble.publications(Player.open))
+            self._stepper.held = await self._in_thread(lambda: self._ensemble.publications(Player.open))
             await self._in_thread(lambda: self._save(0))
             self._log("begun", players=len(self._ensemble.players), process=os.getpid())
         return not begun
 
     async def introduce(self) -> None:
         """Delivers the first publications to all listeners, so that nobody moves before it has heard its neighbours."""
-        if self._held:
-            held, self._held = self._held, []
+        if self._stepper.held:
+            held, self._stepper.held = self._stepper.held, []
             self._outbox.post(await self._in_thread(lambda: self._ensemble.deliver(held)))
             await self._outbox.sent()
 
@@ -138,24 +140,39 @@ class PlayerActor:
         if sent[1]:
             self._outbox.post(await self._in_thread(lambda: self._answers(sent[1])))
 
-    async def rewire(self, wiring: int) -> None:
+    async def rewire(self, wiring: int) -> tuple[int, int]:
         """Goes over to another graph; see `Ensemble.rewire`. Nothing if it is on it already.
+
+        Returns:
+            Generation and turn, for those who join play in rounds; see `enter`.
 
         Raises:
             ModelError: a model failed.
         """
+        at = self._stepper.at
         if wiring == self._ensemble.wiring:
-            return
+            return at
         before = set(self._ensemble.players)
+        self._peers.forget()  # who left and comes back may live elsewhere
         parcels = await self._in_thread(lambda: self._rewire(wiring))
         for player in self._ensemble.players.keys() - before:
             self._log("joined", player)
         for player in before - self._ensemble.players.keys():
             self._log("left", player)
         if self._plan.synchronous:
-            self._held += parcels
+            self._stepper.held = [*self._travelling(), *parcels]
         else:
             self._outbox.post(parcels)
+        return at
+
+    def _travelling(self) -> list[Parcel]:
+        """What is held for edges that the graph in force has."""
+        seats = {seat.name: seat for seat in self._plan.wirings[self._ensemble.wiring]}
+        return [
+            parcel
+            for parcel in self._stepper.held
+            if parcel.listener in getattr(seats[parcel.sender], "listeners" if parcel.message else "neighbours")
+        ]
 
     def _rewire(self, wiring: int) -> list[Parcel]:
         before = set(self._ensemble.players)
@@ -190,10 +207,17 @@ class PlayerActor:
                 raise self._outbox.failure
             if time.monotonic() - self._saved > self._spacing:
                 await self._in_thread(lambda: self._save(self._checkpoint + 1))
-            if self._plan.lease is not None and time.monotonic() - self._reported > self._plan.lease:
-                await self._in_thread(lambda: self._save(self._checkpoint + 1))
-                self._log("unobserved", level="warning", seconds=self._plan.lease)
+
+    async def _watch(self, lease: float) -> None:
+        """Ends this actor when nobody has observed it for longer than the lease; in rounds, when it plays none."""
+        while not self._stopping.is_set():
+            await self._sleep(min(lease / 4, 10.0))
+            if not self._in_rounds and time.monotonic() - self._reported > lease:
+                if not self._plan.synchronous:  # rounds go back to a checkpoint that all have
+                    await self._in_thread(lambda: self._save(self._checkpoint + 1))
+                self._log("unobserved", level="warning", seconds=lease)
                 self._plan.leave()
+                return
 
     def _moves(self) -> list[Parcel]:
         """Moves the players whose turn it is, for a millisecond or two; what they leave for other processes.
@@ -232,43 +256,18 @@ class PlayerActor:
     # --- play in rounds -------------------------------------------------------------------------------------------
 
     async def play_rounds(self, count: int) -> None:
-        """Plays `count` rounds in step with the neighbours, without anyone in the middle.
-
-        In round t every player sends what it published last, answers those who ask in the order of the graph, and
-        moves once it has heard everything of round t. A neighbour that is ahead waits until it can be let in.
+        """Plays `count` rounds in step with the neighbours; see `Stepper.play`.
 
         Raises:
             ModelError: a model failed.
             TurnsEnded: play was broken off, see `abort`.
+            RayActorError: the process of a neighbour died.
         """
-        for _ in range(count):
-            sending: list[asyncio.Future[Any]] = []
-            try:
-                await self._play_round(sending)
-                for sent in sending:
-                    await sent
-            except BaseException:
-                for sent in sending:
-                    sent.cancel()
-                await asyncio.gather(*sending, return_exceptions=True)
-                raise
-
-    async def _play_round(self, sending: "list[asyncio.Future[Any]]") -> None:
-        """Plays one round; what is on its way to others is added to `sending`."""
-        speakers, listeners = self._others("neighbours"), self._others("listeners")
-        sending.append(self._exchange([p for p in self._held if p.message is not None], listeners))
-        await self._turns.heard(speakers)
-        if self._plan.pulls:
-            await self._turns.advance()
-            sending.append(self._exchange([p for p in self._held if p.message is None], speakers))
-            await self._turns.heard(listeners)
-            requests, self._requests = self._requests, []
-            answers = await self._in_thread(lambda: self._ensemble.answers(requests))
-            await self._turns.advance()
-            sending.append(self._exchange(answers, listeners))
-            await self._turns.heard(speakers)
-        self._held = await self._in_thread(self._round)
-        await self._turns.advance()
+        self._in_rounds = True
+        try:
+            await self._stepper.play(count)
+        finally:
+            self._in_rounds, self._reported = False, time.monotonic()
 
     async def take_turn(
         self, source: int, generation: int, turn: int, sent: Bundle, *beside: Mapping[str, Any]
@@ -278,17 +277,15 @@ class PlayerActor:
         Raises:
             TurnsEnded: play was broken off, or this is of before.
         """
-
-        def accept() -> None:
-            for listener, message in opened(sent, beside):
-                self._ensemble.receive(listener, message)
-            self._requests += sent[1]
-
-        await self._turns.take(source, generation, turn, accept)
+        await self._stepper.take(source, generation, turn, sent, beside)
 
     async def abort(self) -> None:
         """Breaks off play in rounds, because another process died: everybody goes back to a checkpoint."""
-        await self._turns.end()
+        await self._stepper.end()
+
+    async def enter(self, generation: int, turn: int) -> None:
+        """Joins play in rounds where the others are."""
+        await self._stepper.begin(generation, turn)
 
     async def restore(self, number: int, generation: int) -> None:
         """Goes back to a checkpoint, in a new generation of turns.
@@ -300,9 +297,9 @@ class PlayerActor:
         assert store is not None  # nobody is restored who saved nothing
         tree = await self._in_thread(lambda: store.load(number))
         self._load(tree)
-        self._requests = []
+        self._peers.forget()
         self._checkpoint, self._begun = number, True
-        await self._turns.begin(generation, tree["turn"])
+        await self._stepper.begin(generation, tree["turn"])
 
     def _round(self) -> list[Parcel]:
         """Moves all players; what they publish, delivered to nobody yet."""
@@ -318,33 +315,6 @@ class PlayerActor:
 
         players = [p for name, p in self._ensemble.players.items() if name not in self._aside]
         return [parcel for player in players for parcel in move(player)]
-
-    def _exchange(self, parcels: list[Parcel], homes: set[int]) -> "asyncio.Future[Any]":
-        """Delivers what stays here, and sends each of the other processes its part, which may be nothing."""
-        parts: dict[int, list[Parcel]] = {home: [] for home in homes}
-        for parcel in parcels:
-            if parcel.listener in self._ensemble.players:
-                if parcel.message is None:
-                    self._requests.append((parcel.sender, parcel.listener))
-                else:
-                    self._ensemble.deliver([parcel])
-            elif (home := self._plan.homes[parcel.listener]) in parts:
-                parts[home].append(parcel)
-        turn = self._turns.generation, self._turns.turn
-        return asyncio.gather(*(self._send_turn(home, *turn, part) for home, part in parts.items()))
-
-    async def _send_turn(self, home: int, generation: int, turn: int, parcels: list[Parcel]) -> None:
-        sent, beside = bundle(parcels)
-        peer = await self._peer(home)
-        await peer.take_turn.remote(self._plan.index, generation, turn, sent, *map(self._content, beside))
-        for parcel in parcels:
-            self._ensemble.count(parcel)
-
-    def _others(self, side: str) -> set[int]:
-        """The other processes in which those live whom players here listen to (`neighbours`), or tell (`listeners`)."""
-        seats = self._plan.wirings[self._ensemble.wiring]
-        homes = {self._plan.homes[p] for seat in seats for p in getattr(seat, side)}
-        return homes - {self._plan.index}
 
     # --- what the laboratory asks ---------------------------------------------------------------------------------
 
@@ -430,32 +400,17 @@ class PlayerActor:
         except TimeoutError:
             return
 
-    async def _peer(self, home: int) -> Any:
-        if home not in self._peers:
-            self._peers[home] = await asyncio.to_thread(self._plan.find, home)
-        return self._peers[home]
-
     async def _send(self, home: int, parcels: list[Parcel]) -> bool:
         """Sends a batch; False if the other process is away, dead or not there yet."""
-        sent, beside = bundle(parcels)
         try:
-            peer = await self._peer(home)
-            await peer.deliver.remote(sent, *map(self._content, beside))
+            await self._peers.call(home, "deliver", parcels)
         except RayTaskError:
             raise
         except (RayError, LookupError):
-            self._peers.pop(home, None)
             return False
         for parcel in parcels:
             self._ensemble.count(parcel)
         return True
-
-    def _content(self, parcel: Parcel) -> Any:
-        """The content of a large message, kept once for all who hear it."""
-        assert parcel.message is not None  # requests have none
-        if "content" not in parcel.shared:
-            parcel.shared["content"] = self._plan.put(parcel.message.wire()[2])
-        return parcel.shared["content"]
 
     def _fail(self, player: Hashable, error: ModelError) -> None:
         """A model failed: what happens now is what the policy says."""
@@ -498,9 +453,9 @@ class PlayerActor:
         tree = {
             "incarnation": self._incarnation,
             "restarted": self._restarted,
-            "turn": self._turns.turn,
+            "turn": self._stepper.turn,
             "ensemble": self._ensemble.state(),
-            "held": self._ensemble.packed(self._held),
+            "held": self._ensemble.packed(self._stepper.held),
             "aside": [[order[p], f.player, f.move, f.cause, f.trace] for p, f in self._aside.items()],
             "failed_at": [[order[p], move] for p, move in self._failed_at.items()],
         }
@@ -513,7 +468,7 @@ class PlayerActor:
     def _load(self, tree: Mapping[str, Any]) -> None:
         names = {position: player for player, position in self._plan.positions.items()}
         self._ensemble.load(tree["ensemble"])
-        self._held = self._ensemble.unpacked(tree["held"])
+        self._stepper.held = self._ensemble.unpacked(tree["held"])
         self._incarnation, self._restarted = tree["incarnation"], tree["restarted"]
         self._aside = {names[p]: Failure(*rest) for p, *rest in tree["aside"]}
         self._failed_at = {names[p]: move for p, move in tree["failed_at"]}

@@ -104,16 +104,17 @@ class Ensemble:
     def rewire(self, wiring: int) -> list[Parcel]:
         """Goes over to another graph: players join, leave, or listen to others.
 
+        A player that comes back goes on from where it was.
+
         Returns:
             The first publications of those who join, not delivered to anybody yet.
-
-        A player that comes back goes on from where it was.
 
         Raises:
             ModelError: a model failed.
         """
         self.wiring = wiring
-        here, opened = {}, []
+        here: dict[Hashable, Player] = {}
+        opened: list[Player] = []
         for seat in self._wirings[wiring]:
             player = self.players.pop(seat.name, None) or self._away.pop(seat.name, None)
             absent = seat.name in self._absent[wiring]

@@ -77,11 +77,13 @@ class Outbox:
 
     async def _send(self, home: int) -> None:
         while (waiting := self._waiting.get(home)) and self.failure is None:
-            batch, size = [], 0
-            while waiting and size < _BATCH_BYTES:
-                parcel = waiting.pop(next(iter(waiting)))
-                batch.append(parcel)
+            batch: list[Parcel] = []
+            size = 0
+            for key, parcel in list(waiting.items()):
                 size += parcel.message.nbytes if parcel.message is not None else 0
+                if batch and size > _BATCH_BYTES:
+                    break
+                batch.append(waiting.pop(key))
             if not waiting:
                 self._taken.set()
             try:

@@ -1,6 +1,6 @@
 """The cluster beside bare Ray loops of the same run: messages between actors, many players in few actors, a soak.
 
-Run: python benchmarks/cluster.py throughput | start | packed | memory | soak [--seconds S] | all
+Run: python benchmarks/cluster.py throughput | start | packed | memory | costs | soak | all [--seconds S]
 """
 
 import argparse
@@ -183,6 +183,60 @@ def memory(players: int = 10_000, actors: int = 4) -> None:
     print(f"all processes together: {sum(used.values()) / 1e9:.2f} GB", flush=True)
 
 
+def costs(seconds: float) -> None:
+    """What a player, an actor, a move, a message and a byte cost, fitted to runs of several sizes."""
+    memory_rows, move_rows, message_rows = [], [], []
+    for players, actors in ((100, 1), (1_000, 1), (4_000, 1), (100, 8), (1_000, 8)):
+        game = gaussians(players)
+        deployment = Deployment(players_per_actor=math.ceil(players / actors))
+        marks: list[tuple[float, float, int, int]] = []
+        for observed in cluster(game, seed=0, moves=10**9, rate=2.0, every=2.0, deployment=deployment):
+            made = sum(p.moves for p in observed.players)
+            marks.append((observed.seconds, processor_seconds(), made, observed.messages))
+            if observed.seconds > seconds + 2:
+                break
+            used = usage()["actors"]
+        first, last = marks[1], marks[-1]
+        memory_rows.append((players, actors, used))
+        if actors == 1:
+            spent, moved = last[1] - first[1], last[2] - first[2]
+            move_rows.append((players, moved / (last[0] - first[0]), 1e3 * spent / moved))
+    for size in (1_000, 10_000, 100_000, 1_000_000, 10_000_000):
+        marks = []
+        for observed in cluster(ring(size), seed=0, moves=10**9, every=0.5, rate=None, deployment=Deployment()):
+            marks.append((observed.seconds, processor_seconds(), 0, observed.messages))
+            if observed.seconds > seconds / 2 + 1:
+                break
+        first, last = marks[2], marks[-1]
+        message_rows.append((size, 1e3 * (last[1] - first[1]) / (last[3] - first[3])))
+    table = np.array(memory_rows)
+    design = np.column_stack([table[:, 0], table[:, 1]])
+    (each, base), *_ = np.linalg.lstsq(design, table[:, 2], rcond=None)
+    print(f"memory: {each / 1e3:.1f} kB a player, {base / 2**20:.0f} MiB an actor")
+    for players, rate, spent in move_rows:
+        print(f"one actor, {players} players: {rate:.0f} moves/s, {spent:.3f} ms of a core a move with its 4 messages")
+    sizes, spent = (np.array(column) for column in zip(*message_rows, strict=True))
+    weights = 1 / spent  # the same relative error everywhere
+    design = np.column_stack([np.ones_like(sizes), sizes]) * weights[:, None]
+    (fixed, per_byte), *_ = np.linalg.lstsq(design, spent * weights, rcond=None)
+    for size, one in message_rows:
+        print(f"message of {size} bytes between actors: {one:.2f} ms of a core, fit {fixed + per_byte * size:.2f}")
+    print(f"message: {fixed:.2f} ms + {1e6 * per_byte:.2f} ns a byte", flush=True)
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and all of its children so far."""
+    import psutil  # Ray's own copy, on the path since ray was imported
+
+    total = 0.0
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        try:
+            total += sum(process.cpu_times()[:2])
+        except psutil.Error:
+            continue
+    return total
+
+
 def usage() -> dict[str, float]:
     """Unique bytes of this process, the actors and the rest of Ray."""
     import psutil  # Ray's own copy, on the path since ray was imported
@@ -213,15 +267,18 @@ def soak(seconds: float, out: Path | None) -> None:
             if record.seconds - last[0] < 5.0:
                 return
             last[0] = record.seconds
-            store = sum(entry.stat().st_blocks * 512 for entry in Path("/dev/shm").glob("plasma*") if entry.is_file())
+            total, free = (
+                r.get("object_store_memory", 0.0) for r in (ray.cluster_resources(), ray.available_resources())
+            )
+            store = total - free
             rows.append({"seconds": record.seconds, **usage(), "store": store, "messages": record.messages})
 
-        moves = int(seconds * 4)
-        play(Game(game.graph, specs), "ray", seed=0, moves=moves, rate=4.0, deployment=deployment, on_record=read)
+        moves = int(seconds * 2)
+        play(Game(game.graph, specs), "ray", seed=0, moves=moves, rate=2.0, deployment=deployment, on_record=read)
     if out is not None:
         out.write_text(json.dumps(rows))
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    kept = table["seconds"] > table["seconds"][-1] * 0.2
+    kept = table["seconds"] > table["seconds"][-1] * 0.3
     t = table["seconds"][kept]
     print(f"{len(rows)} readings over {table['seconds'][-1]:.0f} s, {int(table['messages'][-1])} messages")
     for name in ("driver", "actors", "ray", "store"):
@@ -235,7 +292,7 @@ def soak(seconds: float, out: Path | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["throughput", "start", "packed", "memory", "soak", "all"])
+    parser.add_argument("what", choices=["throughput", "start", "packed", "memory", "costs", "soak", "all"])
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path)
@@ -249,6 +306,7 @@ def main() -> None:
         "start": start,
         "packed": lambda: packed(seconds=chosen.seconds or 20.0),
         "memory": memory,
+        "costs": lambda: costs(chosen.seconds or 10.0),
         "soak": lambda: soak(chosen.seconds or 900.0, chosen.out),
     }
     for name, run in runs.items():

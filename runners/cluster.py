@@ -2,6 +2,7 @@
 
 __all__ = ["cluster"]
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -103,12 +104,15 @@ def cluster(
         if on_start is not None:
             on_start(estimate)
         detached = outlives and deployment.storage is not None
-        lease = deployment.lease if detached and not synchronous else None
+        lease = deployment.lease if detached else None
         layout = Layout(
             game, seed, deployment, graphs=graphs, source=source, rate=rate, synchronous=synchronous, lease=lease
         )
         changes = () if graphs is None else graphs.changes
-        begin = _in_force(changes, 0.0 if resume is None else resume["time"])
+        if synchronous:
+            begin = 0 if resume is None else _saved_in(changes, resume["checkpoint"])
+        else:
+            begin = _in_force(changes, 0.0 if resume is None else resume["time"])
         plans = {index: partial(layout.plan, index, begin) for index in layout.indices}
         with Crew(plans, deployment, detached=detached, peers=layout.peers, labels=layout.labels) as crew:
             lab = Laboratory(
@@ -161,21 +165,21 @@ def _in_rounds(
         try:
             if setback:
                 done, setback = saved, False
-                lab.take_back(saved, _in_force(changes, saved))
+                lab.take_back(saved, _saved_in(changes, saved))
             elif shown >= 0:
                 wiring = _in_force(changes, done)
                 if wiring != lab.wiring:
                     lab.rewire(wiring)
-                count = min(every - done % every, moves - done, *(int(at) - done for at in changes if at > done))
+                count = min(every - done % every, moves - done, *(math.ceil(at) - done for at in changes if at > done))
                 lab.play_rounds(count)
                 done += count
                 if done % every and done < moves:
                     continue
-            observed = lab.observe(first=done == 0, last=done == moves)
+            observed = lab.observe(time=float(done), first=shown < 0, last=done == moves)
             if done > shown:
                 shown = done
                 yield observed
-                if on_observation is not None:
+                if on_observation is not None and done < moves:  # at the end there is nothing to go on with
                     on_observation(save)
             if done < moves and (done == 0 or time.monotonic() - since > spacing):
                 save()
@@ -211,3 +215,8 @@ def _gossip(
 def _in_force(changes: tuple[float, ...], now: float) -> int:
     """The number of the graph at a time."""
     return sum(at <= now for at in changes)
+
+
+def _saved_in(changes: tuple[float, ...], now: float) -> int:
+    """The number of the graph in which a checkpoint in rounds was saved: before those that change at that time."""
+    return sum(math.ceil(at) < now for at in changes)

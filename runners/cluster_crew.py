@@ -114,8 +114,9 @@ class Crew:
         except RayTaskError as error:
             if isinstance(error.cause, ModelError):
                 raise _again(error.cause, error) from error
-            if isinstance(error.cause, RayActorError):
-                raise Lost(index, error.cause, forever=False) from error
+            if isinstance(error.cause, RayActorError):  # of another, as this one has noticed
+                dead = self._index(error.cause, index)
+                raise Lost(dead, error.cause, forever=self.forever(dead)) from error
             raise
         except RayActorError as error:
             raise Lost(index, error, forever=self.forever(index)) from error
@@ -165,6 +166,11 @@ class Crew:
                     time.sleep(_RETRY_S)
                     calls[issue(index)] = index
         return {index: results[index] for index in wanted if index in results}
+
+    def _index(self, error: RayActorError, otherwise: int) -> int:
+        """The number of the actor that an error tells of."""
+        known = {handle._actor_id.hex(): index for index, handle in self.handles.items()}
+        return known.get(error.actor_id, otherwise)
 
     def _options(self, index: int) -> dict[str, Any]:
         deployment = self._deployment

@@ -34,8 +34,8 @@ def gauges(game: Game, run: str) -> Callable[[Record], None]:
         last[0] = time.monotonic()
         if not made:  # by then Ray has been started
             made.append(PlayerMetrics(run, game.players))
-        means = [view.mean for view in record.players]
-        known = oracle is not None and all(mean is not None for mean in means)
+        means = [view.mean for view in record.players if view.mean is not None]
+        known = oracle is not None and len(means) == len(game.players)
         made[0].publish(record, oracle.utilities(np.stack(means)) if oracle is not None and known else None)
 
     return measure

@@ -3,8 +3,9 @@
 __all__ = ["Laboratory", "PlayerLostError", "Setback", "StallError", "StartError"]
 
 import contextlib
-import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from time import monotonic, perf_counter, sleep
+from time import time as wall_clock
 from typing import Any, NoReturn, final
 
 import ray
@@ -56,8 +57,9 @@ class Setback(Exception):
 class Laboratory:
     """Looks on, and does what the policy says when an actor dies.
 
-    Moves, messages and bytes never fall from one observation to the next: a player that was taken back to its
-    checkpoint is counted on from where it was last seen, for what it does again it does with other messages.
+    Moves, messages and bytes never fall from one observation to the next: in gossip a player that was taken back to its
+    checkpoint is counted on from where it was last seen, for what it does again it does with other messages. Rounds
+    that are played again are the very same, and are counted once.
 
     Arguments:
         game: the game.
@@ -96,7 +98,7 @@ class Laboratory:
         self._log = None if storage is None else Journal(storage / "logs" / "laboratory.jsonl")
         before = resumed or {}
         self._seconds = before.get("seconds") or 0.0
-        self._began = time.perf_counter()
+        self._began = perf_counter()
         self._moves = dict(zip(game.players, before.get("moves", [0] * len(game.players)), strict=True))
         self._behind = dict.fromkeys(game.players, 0)
         self._totals = {name: _Ratchet(before.get(name, 0)) for name in ("messages", "bytes", "undelivered")}
@@ -105,9 +107,13 @@ class Laboratory:
         self._asked: dict[int, Any] = {}
         self._away: dict[int, float] = {}
         self._aside: dict[Hashable, Failure | None] = {}
-        self._synchronous, self._generation = synchronous, 0
+        self._synchronous = synchronous
+        # above those of the laboratories before, whose messages may still be on their way
+        self._generation = 0 if resumed is None else int(wall_clock())
+        self._kept: tuple[dict[Hashable, int], dict[Hashable, int], dict[str, _Ratchet]] | None = None
         self._processes: dict[int, int] = {}
         self._time = before.get("time", 0.0)
+        self._since = (self._time, self._moves.copy())
         self._seen = self._time
         self._moved: dict[Hashable, tuple[int, float]] = dict.fromkeys(game.players, (0, self._began))
 
@@ -121,15 +127,15 @@ class Laboratory:
             ModelError: a model failed.
         """
         self.wiring = wiring
-        self._admit(self._layout.needed(wiring), attach=attach)
-        self._began = time.perf_counter()
+        self._admit(self._living(wiring), attach=attach)
+        self._began = perf_counter()
 
     @property
     def totals(self) -> dict[str, Any]:
         """What the run has come to, for a checkpoint."""
         return {
             "time": self._time,
-            "seconds": self._seconds + time.perf_counter() - self._began,
+            "seconds": self._seconds + perf_counter() - self._began,
             "moves": list(self._moves.values()),
             **{name: total.value for name, total in self._totals.items()},
         }
@@ -150,17 +156,33 @@ class Laboratory:
 
     def rewire(self, wiring: int) -> None:
         """Goes over to another graph: actors of players that join are started, those of players that leave ended."""
+        self._poll(self._patience, thorough=True)  # nobody will ask those who leave
         before, self.wiring = set(self._crew.handles), wiring
-        needed = self._layout.needed(wiring)
-        self.call("rewire", wiring)
-        joining = [index for index in needed if index not in before]
+        self._since = (self._time, self._moves.copy())
+        turns = self.call("rewire", wiring)
+        joining = [index for index in self._living(wiring) if index not in before]
         self._admit(joining)
-        self.call("introduce", on=joining)
-        self.call("start", on=joining)
-        for index in before - set(needed):
-            self._crew.end(index)
-            self._reports.pop(index, None)
-            self._asked.pop(index, None)
+        if self._synchronous:
+            if self._deployment.storage is not None:  # where they have been taken back, there are later checkpoints
+                self.call("restore", 0, self._generation, on=joining)
+            self.call("enter", *max(turns.values()), on=joining)
+        self.call("rewire", wiring, on=joining)
+        if not self._synchronous:
+            self.call("introduce", on=joining)
+            self.call("start", on=joining)
+        self._end(before - set(self._living(wiring)))
+
+    def _living(self, wiring: int) -> list[int]:
+        """The actors there are in a graph; in gossip those of players who leave go on from checkpoints later."""
+        saved = self._deployment.storage is not None and not self._synchronous
+        return self._layout.needed(wiring) if saved else self._layout.living(wiring)
+
+    def _end(self, indices: Iterable[int]) -> None:
+        for index in indices:
+            if index in self._crew.handles:
+                self._crew.end(index)
+            for known in (self._reports, self._asked, self._processes):
+                known.pop(index, None)
 
     def _admit(self, indices: Sequence[int], *, attach: bool = False) -> None:
         self._crew.start(indices, attach=attach)
@@ -197,12 +219,19 @@ class Laboratory:
         """Takes everybody back to a checkpoint, those that died and live again included."""
         self._generation += 1
         self._tell("taken back", checkpoint=number)
+        living = self._layout.living(wiring)
+        self._end(set(self._crew.handles) - set(living))
         synchronous, self._synchronous = self._synchronous, False
         try:
+            self._admit([index for index in living if index not in self._crew.handles])
             self.call("abort")
             self.call("restore", number, self._generation)
         finally:
             self._synchronous = synchronous
+        if self._kept is not None:  # what is played again is the same, and is counted once
+            moves, behind, totals = self._kept
+            self._moves, self._behind = moves.copy(), behind.copy()
+            self._totals = {name: total.copy() for name, total in totals.items()}
         self.wiring, self._seen = wiring, float(number)
         self._processes.clear()
         self._asked.clear()
@@ -210,11 +239,19 @@ class Laboratory:
     def save(self, number: int) -> None:
         """Lets everybody save a checkpoint between two rounds."""
         self.call("save", number)
+        self._keep()
 
-    def observe(self, *, first: bool = False, last: bool = False, thorough: bool = False) -> Observation:
+    def _keep(self) -> None:
+        totals = {name: total.copy() for name, total in self._totals.items()}
+        self._kept = self._moves.copy(), self._behind.copy(), totals
+
+    def observe(
+        self, *, time: float | None = None, first: bool = False, last: bool = False, thorough: bool = False
+    ) -> Observation:
         """What all players report, about one moment; of those that are away what they reported last.
 
         Arguments:
+            time: rounds played; None for the moves per player present, counted on from graph to graph.
             first: before the first move, and thorough.
             last: after the last move, and thorough.
             thorough: waits for everybody.
@@ -224,11 +261,16 @@ class Laboratory:
             PlayerLostError: a process died.
             StallError: a player has made no move for longer than patience allows.
         """
-        thorough = thorough or first or last
+        thorough = thorough or first or last or self._synchronous
         self._poll(patience=self._patience if thorough else _ANSWER_S, thorough=thorough)
         present = [p for p in self._game.players if p not in self._layout.absent[self.wiring] and p not in self._aside]
-        if present:
-            self._time = max(self._time, sum(self._moves[p] for p in present) / len(present))
+        if time is not None:
+            self._time = time
+        elif present:
+            began, moves = self._since
+            self._time = max(self._time, began + sum(self._moves[p] - moves[p] for p in present) / len(present))
+        if self._synchronous and self._kept is None:
+            self._keep()
         now = self._time
         close = first or last or (now < self._budget and self._looks.due(self._seen, now, self._budget))
         self._seen = now
@@ -236,7 +278,7 @@ class Laboratory:
             self._require_progress(present)
         return Observation(
             time=now,
-            seconds=self._seconds + time.perf_counter() - self._began,
+            seconds=self._seconds + perf_counter() - self._began,
             messages=self._totals["messages"].value,
             bytes=self._totals["bytes"].value,
             players=[self._view(p) for p in self._game.players],
@@ -244,6 +286,7 @@ class Laboratory:
             close=close,
             **(self._closely(first=first, last=last) if close else {}),
             states=self._answers("state") if last and self._keep_states else {},
+            aside={p: "its process died" if f is None else str(f.error) for p, f in self._aside.items()},
         )
 
     def _poll(self, patience: float, thorough: bool) -> None:
@@ -251,10 +294,10 @@ class Laboratory:
         for index, handle in self._crew.handles.items():
             if index not in self._asked:
                 self._asked[index] = handle.report.remote()
-        until = time.monotonic() + patience
+        until = monotonic() + patience
         while calls := {call: index for index, call in self._asked.items() if index in self._crew.handles}:
             expected = sum(thorough or index not in self._away for index in calls.values())
-            timeout = max(0.0, until - time.monotonic()) if expected else 0.0
+            timeout = max(0.0, until - monotonic()) if expected else 0.0
             ready, _ = ray.wait(list(calls), num_returns=max(expected, 1), timeout=timeout)
             if not ready:
                 break
@@ -268,7 +311,7 @@ class Laboratory:
                     again += [index] if self._lost(error) else []
             if not (thorough and again):
                 break
-            time.sleep(_RETRY_S)
+            sleep(_RETRY_S)
             self._asked |= {index: self._crew.handles[index].report.remote() for index in again}
         silent = [index for index in self._asked if index in self._crew.handles]
         if thorough and silent:
@@ -344,12 +387,14 @@ class Laboratory:
         """An actor is not there: whether to call it again.
 
         Raises:
-            PlayerLostError: the policy is to fail, or it has died too often.
+            PlayerLostError: the policy is to fail, or to skip in rounds, or it has died too often.
         """
         players = [p for p, home in self._layout.homes.items() if home == error.index]
         policy = self._deployment.on_failure
-        if policy == "fail" or (policy == "restart" and error.forever):
+        stuck = policy == "skip" and self._synchronous
+        if policy == "fail" or stuck or (policy == "restart" and error.forever):
             often = f" for the last of {self._deployment.restarts + 1} times" if policy == "restart" else ""
+            often = ", and rounds wait for everybody (on_failure restart brings it back)" if stuck else often
             raise PlayerLostError(
                 f"the process of {_named(players)} died{often}; "
                 "if memory is short, play fewer players or smaller models"
@@ -361,7 +406,7 @@ class Laboratory:
             self._tell("aside", actor=error.index, players=[str(p) for p in players], cause="its process died")
             return False
         if error.index not in self._away:
-            self._away[error.index] = time.monotonic()
+            self._away[error.index] = monotonic()
             self._tell("away", actor=error.index, players=[str(p) for p in players], cause=str(error.error))
         if self._synchronous:
             raise Setback
@@ -375,7 +420,7 @@ class Laboratory:
 
     def _require_progress(self, players: Sequence[Hashable]) -> None:
         """Raises StallError if a player has made no move for longer than patience allows."""
-        now = time.perf_counter()
+        now = perf_counter()
         for player in players:
             if self._moves[player] > self._moved[player][0] or player not in self._players:
                 self._moved[player] = (self._moves[player], now)
@@ -406,6 +451,12 @@ class _Ratchet:
         self._least = least
         self._last: dict[int, int] = {}
         self._behind = 0
+
+    def copy(self) -> "_Ratchet":
+        """Another one that is where this one is."""
+        other = _Ratchet(self._least)
+        other._last, other._behind = self._last.copy(), self._behind
+        return other
 
     def read(self, index: int, count: int) -> None:
         """Takes in the count of an actor."""

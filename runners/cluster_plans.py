@@ -55,6 +55,12 @@ class Layout:
         """The actors that have a player in the graph of this number."""
         return sorted({self.homes[p] for p in self.homes if p not in self.absent[wiring]})
 
+    def living(self, wiring: int) -> list[int]:
+        """The actors of those who are there, or have been and will come back, in whose memory they wait for that."""
+        numbers = range(len(self.absent))
+        met = {index for number in numbers[: wiring + 1] for index in self.needed(number)}
+        return sorted(met & {index for number in numbers[wiring:] for index in self.needed(number)})
+
     @cached_property
     def peers(self) -> dict[int, int]:
         """Number of an actor → how many others may call it."""

@@ -12,8 +12,9 @@ from .deployment import Deployment
 from .machine import available_memory, whole_cpus
 from .start_estimate import StartEstimate, estimate_start, require_room
 
-PLAYER_BYTES = 60_000
-"""Memory of a player besides its rows, its letters and its process: model, mailbox, random streams."""
+PLAYER_BYTES = 30_000
+"""Memory of a player besides its rows, its letters and its process: model, mailbox, random streams. 20 kB were measured
+of Gaussian players (`benchmarks/cluster.py memory`); networks come on top, and are not known before they are made."""
 
 
 def require_space(game: Game, deployment: Deployment) -> StartEstimate:
@@ -54,4 +55,4 @@ def _rows(game: Game, player: object) -> int:
 
 
 def _row_bytes(game: Game, player: object) -> int:
-    return sum(math.prod(v.shape) * v.dtype.itemsize for v in game.space(player))  # type: ignore[arg-type]
+    return sum(math.prod(v.shape) * v.dtype.itemsize for v in game.space(player))

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import ray
 
@@ -29,7 +30,11 @@ def ray_session(deployment: Deployment) -> Iterator[bool]:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     address = _address(deployment)
-    quiet = {"log_to_driver": False, "logging_level": logging.WARNING, "namespace": deployment.namespace}
+    quiet: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.WARNING,
+        "namespace": deployment.namespace,
+    }
     if address:
         ray.init(address=address, **quiet)
     else:

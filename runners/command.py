@@ -26,7 +26,7 @@ from .playing import ENGINES
 from .session import Interrupted, Session, deployment_of, engine_options, staged
 from .stages import Change
 from .start_estimate import TooLargeError
-from .storage import RunPath
+from .storage import RunPath, run_path
 from .tables import NARROWEST, changes_table, player_table, prediction_lines, run_panel, topology_table
 from .where import Ask, require_lean
 
@@ -70,7 +70,7 @@ def run(
             changes += [f"seed={seed}"] if seed is not None else []
             changes += [f"cluster.address={address}"] if address is not None else []
             plan = load_experiment(experiment, changes)
-            require_observers(plan.observe)
+            require_observers(plan.observe, None if out is None else run_path(out))
             game = staged(plan, _ask(plan, stack))
             options, watch = engine_options(plan, game), build_watch(plan, game)
             directory = RunDirectory(out) if out is not None else RunDirectory.fresh(plan.name)

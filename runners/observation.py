@@ -53,6 +53,7 @@ class Observation:
         scores: how each does on test rows.
         states: `Player.state()` of each, at the last observation if asked for.
         mean_parameters: of all players, `[N, size]`, where the engine has them as one array.
+        aside: players that failed and that the run goes on without → why.
     """
 
     time: float
@@ -68,6 +69,7 @@ class Observation:
     scores: Mapping[Hashable, Scores | None] = field(default_factory=dict)
     states: Mapping[Hashable, State] = field(default_factory=dict)
     mean_parameters: NDArray[Any] | None = None
+    aside: Mapping[Hashable, str] = field(default_factory=dict)
 
     @property
     def means(self) -> NDArray[Any] | None:

@@ -23,10 +23,11 @@ from typing import Any, Protocol, Self, final
 import numpy as np
 
 from .examination import Look
-from .experiment import Experiment
+from .experiment import Experiment, ExperimentError
 from .monitor import Record
 from .outcome import Outcome
 from .sections import ObserveSection
+from .storage import RunPath, is_local
 
 _PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
 
@@ -84,17 +85,33 @@ class Observers:
             self._observers.pop().close(outcome)
 
 
-def require_observers(section: ObserveSection) -> None:
-    """Raises MissingExtraError if the package of an observer that is asked for is not installed."""
+def require_observers(section: ObserveSection, directory: RunPath | None = None) -> None:
+    """Refuses observers that could not write.
+
+    Arguments:
+        section: who shall watch.
+        directory: of the run, once it is known.
+
+    Raises:
+        MissingExtraError: the package of an observer that is asked for is not installed.
+        ExperimentError: the directory is on another storage; their packages write to local files.
+    """
     for name, package in _PACKAGES.items():
-        if getattr(section, name).enabled and find_spec(package) is None:
+        if not getattr(section, name).enabled:
+            continue
+        if find_spec(package) is None:
             raise MissingExtraError(
                 f"observe.{name} needs the package {package}, which is not installed; "
                 f'install the extra: pip install "nashgossip[{name}]", or leave observe.{name} out'
             )
+        if directory is not None and not is_local(directory):
+            raise ExperimentError(
+                f"observe.{name} writes into the directory of the run, which is on another storage ({directory}); "
+                f"take a local one, or leave observe.{name} out"
+            )
 
 
-def open_observers(plan: Experiment, directory: Path, players: Sequence[Hashable]) -> Observers:
+def open_observers(plan: Experiment, directory: RunPath, players: Sequence[Hashable]) -> Observers:
     """The observers that an experiment asks for, each told the settings.
 
     Arguments:
@@ -103,9 +120,11 @@ def open_observers(plan: Experiment, directory: Path, players: Sequence[Hashable
         players: their names, in the order of the records.
 
     Raises:
-        MissingExtraError: a package is not installed.
+        MissingExtraError, ExperimentError: see `require_observers`.
     """
-    require_observers(plan.observe)
+    require_observers(plan.observe, directory)
+    if not isinstance(directory, Path):
+        return Observers()
     chosen, settings = plan.observe, setting_figures(plan)
     opened: list[Observer] = []
     if chosen.tensorboard.enabled:
@@ -178,7 +197,7 @@ def look_figures(look: Look) -> dict[str, float]:
 def closing_figures(outcome: Outcome) -> dict[str, float]:
     """The numbers of a summary, by dotted name: `summary/predicted.noise_floor_rms`, `summary/measured.rate`, …."""
     flat = _flat(outcome.summary())
-    return _finite({f"summary/{name}": v for name, v in flat.items() if not isinstance(v, str | bool)})
+    return _finite({f"summary/{name}": v for name, v in flat.items() if not isinstance(v, str | bool | list)})
 
 
 def setting_figures(plan: Experiment) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 __all__ = ["CAN_GENERATE", "Outcome", "PlayerOutcome", "conclude"]
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,7 @@ class Outcome:
         looks: what the close looks showed; nothing for a game of arrays.
         examiner: what they were examined by.
         changes: of who is present, in turn.
+        aside: players that failed and that the run went on without → why.
     """
 
     runner: str
@@ -127,6 +128,7 @@ class Outcome:
     looks: Sequence[Look] = ()
     examiner: Examiner | None = None
     changes: Sequence[Change] = ()
+    aside: Mapping[Hashable, str] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         from .outcome_html import outcome_html  # for notebooks alone
@@ -161,6 +163,7 @@ class Outcome:
             "auc": _extremes([p.auc for p in listed]),
             "nash_gap_estimate": _gap_estimate([p.regret_estimate for p in listed]),
             "changes": [change.figures() for change in self.changes],
+            "aside": {str(player): why for player, why in self.aside.items()},
         }
         cleaned: dict[str, Any] = finite(figures)
         return cleaned
@@ -215,6 +218,7 @@ def conclude(
         diagnosis=diagnosis,
         looks=tuple(monitor.looks),
         examiner=examiner,
+        aside=last.aside,
         changes=() if stages is None else changes_of(monitor.trace, monitor.last.time, stages),
     )
 

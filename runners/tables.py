@@ -80,6 +80,7 @@ def run_panel(outcome: Outcome) -> Panel:
         if c.verdict != "agrees"
     ]
     lines += [_passed(change) for change in outcome.changes]
+    lines += [f"player {player} was set aside, and the others went on: {why}" for player, why in outcome.aside.items()]
     late = outcome.last.undelivered
     if late:
         lines.append(

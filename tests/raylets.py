@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -39,6 +39,7 @@ class Raylets:
         head_cpus: of the head; 0 keeps every actor on a raylet that can be killed.
         memory: bytes of each object store.
         config: of Ray's `_system_config`, over `HEALTH`.
+        labels: of each worker's node; none by default.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Raylets:
         head_cpus: float = 0,
         memory: int = 200 * 2**20,
         config: dict[str, Any] | None = None,
+        labels: Sequence[dict[str, str]] = (),
     ) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self._cpus, self._memory = cpus, memory
@@ -59,7 +61,7 @@ class Raylets:
         self._held.enter_context(loopback())  # whoever joins a cluster on loopback needs the switch too
         try:
             self._head = self._start(head_cpus, head=True, config={**HEALTH, **(config or {})})
-            self.workers = [self.add() for _ in range(workers)]
+            self.workers = [self.add(labels=mine) for mine in labels or [{}] * workers]
             ray.init(address=self.address, log_to_driver=False, logging_level="ERROR")
         except BaseException:
             self.close()
@@ -79,9 +81,9 @@ class Raylets:
         """Node ids of the raylets that Ray holds for alive."""
         return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
-    def add(self, cpus: float | None = None) -> str:
+    def add(self, cpus: float | None = None, labels: dict[str, str] | None = None) -> str:
         """Starts one more raylet and waits until it is known: its node id."""
-        return self._start(self._cpus if cpus is None else cpus)
+        return self._start(self._cpus if cpus is None else cpus, labels=labels)
 
     def kill(self, node_id: str) -> None:
         """Kills a raylet with SIGKILL, and waits until Ray has noticed; its workers end by themselves."""
@@ -118,7 +120,14 @@ class Raylets:
         self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self, cpus: float, *, head: bool = False, config: dict[str, Any] | None = None) -> str:
+    def _start(
+        self,
+        cpus: float,
+        *,
+        head: bool = False,
+        config: dict[str, Any] | None = None,
+        labels: dict[str, str] | None = None,
+    ) -> str:
         settings = RayParams(
             num_cpus=cpus,
             num_gpus=0,
@@ -129,6 +138,7 @@ class Raylets:
             temp_dir=self._folder,
             dashboard_agent_listen_port=0,
             node_manager_port=0,
+            labels=labels or {},
             **(
                 {"include_dashboard": False, "dashboard_port": None, "no_monitor": True, "_system_config": config}
                 if head

@@ -407,7 +407,10 @@ async def test_one_message_at_most_is_on_its_way_and_the_newest_replaces_one_tha
         knocked.set()
         await gate.wait()
 
-    crew = await connected(seats(pair(), 0), lambda j, i, actor: Handle(actor, held_up if j == 0 else None))
+    def make(j: Hashable, i: Hashable, actor: PlayerActor) -> Handle:
+        return Handle(actor, held_up if j == 0 else None)
+
+    crew = await connected(seats(pair(), 0), make, rate=500.0)  # without a clock it would wait for the way to be free
     actor, handle, player = crew.actors[0], crew.handles[0, 1], crew.players()[0]
     await actor.start()
     await asyncio.wait_for(knocked.wait(), BOUND_S)
@@ -712,3 +715,24 @@ async def test_a_player_that_knows_nothing_measures_nothing() -> None:
     assert (await crew.of_each("held_out"))[5] is None
     report = only(await crew.actors[5].report())
     assert (report.mean, report.sent) == (None, 0)
+
+
+async def test_an_actor_in_rounds_that_nobody_observes_leaves_when_it_plays_none(tmp_path: Path) -> None:
+    left = asyncio.Event()
+    store = CheckpointStore(tmp_path, "actor")
+    crew = await connected(seats(pair(), 0), size=2, stores=[store], lease=0.05, leave=left.set, synchronous=True)
+    await crew.each("play_rounds", 3)
+    await asyncio.wait_for(left.wait(), BOUND_S)
+    assert store.numbers() == [0]  # it adds none to the checkpoints that all have
+    crew.actors[0]._stopping.set()
+
+
+async def test_an_actor_that_is_observed_stays(tmp_path: Path) -> None:
+    left = asyncio.Event()
+    crew = await connected(seats(pair(), 0), size=2, lease=2.0, leave=left.set, synchronous=True)
+    until_then = asyncio.get_running_loop().time() + 3.0
+    while asyncio.get_running_loop().time() < until_then:
+        await crew.each("report")
+        await asyncio.sleep(0.05)
+    assert not left.is_set()
+    crew.actors[0]._stopping.set()

@@ -1,6 +1,5 @@
 """The players of one process: the same moves as apart, joins and leaves, and checkpoints."""
 
-from collections.abc import Hashable
 from typing import Any
 
 import networkx as nx

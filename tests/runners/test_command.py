@@ -40,6 +40,7 @@ KEYS = [
     "auc",
     "nash_gap_estimate",
     "changes",
+    "aside",
 ]
 QUICK = ["--set", "play.moves=5", "--set", "play.samples=20"]
 SMALL = """\

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nashgossip.runners import (
+    ExperimentError,
     Look,
     MissingExtraError,
     Outcome,
@@ -33,6 +34,7 @@ from nashgossip.runners.observers import (
     require_observers,
     setting_figures,
 )
+from nashgossip.runners.storage import run_path
 
 PLAN = load_experiment("ring", ["play.moves=20", "play.every=5", "play.samples=50"])
 PLAYERS = tuple(build_game(PLAN).players)
@@ -212,6 +214,21 @@ def test_a_missing_extra_ends_with_status_2_before_anything_is_written(
     require_observers(load_experiment("ring", [f"observe.{name}=false"]).observe)
     with pytest.raises(MissingExtraError):
         require_observers(load_experiment("ring", [f"observe.{name}=true"]).observe)
+
+
+def test_observers_on_another_storage_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="needs the extra 'tensorboard'")
+    watched = load_experiment("ring", ["observe.tensorboard=true"])
+    with pytest.raises(
+        ExperimentError, match=r"observe.tensorboard writes into .* on another storage \(memory:.*local"
+    ):
+        require_observers(watched.observe, run_path("memory://runs/ring"))
+    require_observers(watched.observe, run_path(f"file://{tmp_path}"))
+    require_observers(PLAN.observe, run_path("memory://runs/ring"))  # nobody watches
+    arguments = ["run", "ring", "--set", "observe.tensorboard=true", "--out", "memory://runs/watched"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2, result.output
+    assert not run_path("memory://runs/watched").exists()
 
 
 def test_a_section_is_switched_by_true_or_by_any_key() -> None:

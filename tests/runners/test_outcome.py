@@ -40,6 +40,7 @@ SUMMARY = {
     "auc": {"max": None, "mean": None},
     "nash_gap_estimate": {"max": None, "error": None, "mean": None},
     "changes": None,
+    "aside": {},
 }
 
 

@@ -205,7 +205,7 @@ def test_a_run_on_another_engine_is_refused(desk: Path) -> None:
     assert call("run", "ring", "--out", "run", "--set", "play.moves=3").exit_code == 0
     before = sorted(path for path in (desk / "run").rglob("*"))
     told = complaint(call("resume", "run"))
-    assert told == "error: run was played on rounds; only virtual runs resume"
+    assert told == "error: run was played on rounds; runs on virtual and ray resume"
     assert sorted(path for path in (desk / "run").rglob("*")) == before
 
 

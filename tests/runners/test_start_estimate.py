@@ -50,13 +50,13 @@ def test_every_remedy_is_named(memory, cpus) -> None:
     found = estimate_start(5, 5, bytes_per_player=0, neural=False, cpus=cpus)
     with pytest.raises(TooLargeError) as caught:
         require_room(found, memory, cpus)
-    for remedy in ("play.players_per_actor", "fewer players", "nodes", "play.oversubscribe: true"):
+    for remedy in ("cluster.players_per_actor", "fewer players", "nodes", "cluster.oversubscribe: true"):
         assert remedy in str(caught.value)
 
 
 @pytest.mark.parametrize(("processes", "players"), [(0, 3), (4, 3)])
 def test_processes_without_players_are_refused(processes, players) -> None:
-    with pytest.raises(ValueError, match=f"{processes} processes for 3 players, expected .* play.players_per_actor"):
+    with pytest.raises(ValueError, match=f"{processes} processes for 3 players, expected .* cluster.players_per_actor"):
         estimate_start(processes, players, bytes_per_player=0, neural=False, cpus=1)
 
 

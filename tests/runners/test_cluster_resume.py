@@ -1,0 +1,186 @@
+"""Runs on Ray that are interrupted or killed, and resumed from the command line: nothing is lost, doubled or left."""
+
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from nashgossip.runners import command, read_journal, read_records
+from nashgossip.runners.checkpoint import checkpoints
+
+PATIENCE = 180.0
+EXPERIMENT = """\
+name: stopped
+seed: 4
+topology: {generator: ring, arguments: {n: 4}}
+data: {rows: 40}
+model: {family: gaussian, dimension: 3}
+play: {runner: ray, moves: 60, samples: 10, measure: 20, looks: 4, checkpoint_seconds: 0.2, workers: 2, rate: 10.0}
+"""
+ROUNDS = ["play.mode=synchronous", "play.moves=600", "play.every=2"]
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    (tmp_path / "stopped.yaml").write_text(EXPERIMENT)
+    return tmp_path
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "nashgossip.runners", *arguments, "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(out: str, settings: list[str]) -> "subprocess.Popen[str]":
+    return start("run", "stopped.yaml", "--out", out, *(f"--set={setting}" for setting in settings))
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    try:
+        output, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    return process.returncode, output, re.sub(r"\s+", " ", errors)
+
+
+def wait_for(holds: Callable[[], Any], process: "subprocess.Popen[str] | None" = None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def processes(path: Path) -> set[int]:
+    """The processes of all actors that have ever lived, as their journals tell."""
+    found = (event for file in (path / "logs").glob("actor-*.jsonl") for event in read_journal(file))
+    return {event["process"] for event in found if "process" in event}
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def saved(path: Path) -> int:
+    found = checkpoints(path / "checkpoints" / "laboratory")
+    return int(found[-1].stem) if found else -1
+
+
+def rows(path: Path, table: str = "run") -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = read_records(path / "records", table).to_pylist()
+    except FileNotFoundError:
+        return []
+    return found
+
+
+def timeless(some: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in some]
+
+
+def require_nobody_left(path: Path) -> None:
+    found = processes(path)
+    assert found
+    wait_for(lambda: not any(alive(process) for process in found))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_rounds_that_are_resumed_leave_what_uninterrupted_ones_do(how: signal.Signals, desk: Path) -> None:
+    status, expected, errors = ended(run("whole", ROUNDS))
+    assert status == 0, errors
+    process = run("run", ROUNDS)
+    wait_for(lambda: saved(desk / "run") >= 20, process)
+    process.send_signal(how)
+    status, output, errors = ended(process)
+    assert status == (130 if how == signal.SIGINT else -how), errors
+    assert output == ""
+    if how == signal.SIGINT:
+        assert "interrupted; what was recorded until then is in run; go on with: nashgossip resume run" in errors
+    assert not (desk / "run" / "summary.json").exists()
+    require_nobody_left(desk / "run")
+    assert saved(desk / "run") < 600
+    status, output, errors = ended(start("resume", "run"))
+    assert status == 0, errors
+    require_nobody_left(desk / "run")
+    assert json.loads(output) | {"seconds": 0} == json.loads(expected) | {"seconds": 0}
+    for table in ("run", "players", "looks"):
+        assert timeless(rows(desk / "run", table)) == timeless(rows(desk / "whole", table)), table
+    players = [json.loads((desk / name / "players.json").read_text("utf-8")) for name in ("run", "whole")]
+    assert players[0] == players[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_gossip_goes_on_without_losing_or_doubling_a_record(how: signal.Signals, desk: Path) -> None:
+    process = run("run", [])
+    wait_for(lambda: len(rows(desk / "run")) >= 10, process)
+    process.send_signal(how)
+    status, output, errors = ended(process)
+    assert (status, output) == (130 if how == signal.SIGINT else -how, ""), errors
+    require_nobody_left(desk / "run")
+    before = {table: rows(desk / "run", table) for table in ("run", "players", "looks")}
+    assert before["run"][-1]["time"] < 60.0
+    status, output, errors = ended(start("resume", "run"))
+    assert status == 0, errors
+    require_nobody_left(desk / "run")
+    after = {table: rows(desk / "run", table) for table in before}
+    assert all(after[table][: len(kept)] == kept for table, kept in before.items())
+    records = after["run"]
+    assert len(records) > len(before["run"])
+    assert len(after["players"]) == 4 * len(records)
+    for a, b in itertools.pairwise(records):
+        assert a["time"] <= b["time"]
+        assert a["seconds"] < b["seconds"]
+        assert (a["messages"], a["bytes"]) <= (b["messages"], b["bytes"])
+    for name in map(str, range(4)):
+        moves = [row["moves"] for row in after["players"] if row["player"] == name]
+        assert moves == sorted(moves)
+        assert moves[-1] > 40
+    summary = json.loads(output)
+    assert records[-1]["time"] >= 60.0
+    assert summary["moves"] == sum(row["moves"] for row in after["players"][-4:])
+    if how == signal.SIGINT:  # everybody has saved itself, and goes on from there
+        for k in range(4):
+            told = list(read_journal(desk / f"run/logs/actor-{k:05d}.jsonl"))
+            assert [e["event"] for e in told] == ["begun", "stopped", "restored", "stopped"]
+            assert [e["saved"] for e in told if e["event"] == "stopped"] == [True, False]
+
+
+def test_a_run_that_has_not_begun_to_play_is_refused(desk: Path) -> None:
+    (desk / "run").mkdir()
+    (desk / "run" / "experiment.yaml").write_text(EXPERIMENT)
+    result = CliRunner().invoke(command.app, ["resume", "run", "--json"])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    told = re.sub(r"\s+", " ", result.stderr)
+    assert "cluster.json cannot be read" in told
+    assert "the run has not begun to play, so play it again with `nashgossip run`" in told
+
+
+def test_rounds_without_checkpoint_are_refused(desk: Path) -> None:
+    (desk / "run").mkdir()
+    (desk / "run" / "experiment.yaml").write_text(EXPERIMENT.replace("runner: ray", "runner: ray, mode: synchronous"))
+    (desk / "run" / "cluster.json").write_text('{"run": "stopped-0"}')
+    result = CliRunner().invoke(command.app, ["resume", "run"])
+    assert result.exit_code == 2
+    told = re.sub(r"\s+", " ", result.stderr)
+    assert "run/checkpoints holds no checkpoint; play it again with `nashgossip run`" in told

@@ -32,7 +32,7 @@ def require_space(game: Game, deployment: Deployment) -> StartEstimate:
         processes,
         len(game.players),
         bytes_per_player=PLAYER_BYTES + rows / len(game.players),
-        neural="torch" in sys.modules,
+        neural="torch" in sys.modules and any(spec.model is not None for spec in game.specs.values()),
         cpus=cpus,
     )
     if not deployment.oversubscribe:

@@ -71,7 +71,7 @@ def fleet(
     arrays = game if isinstance(game, FleetGame) else FleetGame.of(game)
     schedule = schedule or fleet_schedule(game)
     require_listeners(arrays, schedule)
-    with Blocks(threads or whole_cpus()) as blocks:
+    with Blocks(whole_cpus() if threads is None else threads) as blocks:
         lab = _Laboratory(arrays, game if isinstance(game, Game) else None, seed, looks.rows if looks else 0)
         if schedule.clock == "poisson":
             clocks = Clocks(arrays, seed, np.dtype(precision), blocks, schedule)

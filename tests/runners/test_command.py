@@ -394,7 +394,7 @@ def test_a_family_that_a_fleet_cannot_shortcut_is_refused(desk: Path, monkeypatc
     graph, family = attach_alpha(generate_graph("ring", n=3), 0.5), Gaussian((2,))
     data = family.sample(np.zeros(2), 30, np.random.default_rng(0))
     specs = {player: PlayerSpec(model=Failing, data=data, samples=10) for player in graph}
-    monkeypatch.setattr(command, "staged", lambda plan: Game(graph, specs))
+    monkeypatch.setattr(command, "staged", lambda plan, ask: Game(graph, specs))
     message = complaint(call("run", "ring", "--runner", "fleet"))
     assert "player 0 is a black box" in message
     assert "the fleet plays players that all learn one of these families: bernoulli, " in message
@@ -567,7 +567,7 @@ def test_a_model_that_raises_ends_the_run_with_status_1(desk: Path, monkeypatch:
     data = family.sample(np.zeros(2), 30, np.random.default_rng(0))
     specs = {player: PlayerSpec(family=family, data=data, samples=10) for player in graph}
     specs[1] = PlayerSpec(model=Failing, data=data, samples=10)
-    monkeypatch.setattr(command, "staged", lambda plan: Game(graph, specs))
+    monkeypatch.setattr(command, "staged", lambda plan, ask: Game(graph, specs))
     result = call("run", "ring", "--json", "--out", "run", *settings("moves=50"))
     assert result.exit_code == 1
     assert result.stdout == ""

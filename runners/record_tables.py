@@ -198,10 +198,13 @@ def read_table(directory: RunPath, name: str) -> pa.Table | None:
         entries = listing(directory)
         parts, logs = _numbered(entries, name, _PART), _numbered(entries, name, _LOG)
         try:
-            last = max(parts, default=None)
-            tables = [_read_part(path) for number, path in parts.items() if number != last]
-            if last is not None and _is_whole(data := parts[last].read_bytes()):  # see half_written
-                tables.append(pq.read_table(pa.BufferReader(data)))
+            tables = []
+            for number, path in parts.items():
+                try:
+                    tables.append(_read_part(path))
+                except pa.ArrowException:
+                    if number != max(parts):
+                        raise  # the last one may be half written, see half_written
             for number, path in logs.items():
                 if number not in parts:
                     batches, _left = _whole_batches(path.read_bytes())

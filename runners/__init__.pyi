@@ -18,6 +18,9 @@ from .experiment import Experiment as Experiment
 from .experiment import ExperimentError as ExperimentError
 from .experiment import experiment_names as experiment_names
 from .experiment import load_experiment as load_experiment
+from .figure_graph import draw_graph as draw_graph
+from .figure_shares import draw_influence as draw_influence
+from .figure_shares import draw_mixtures as draw_mixtures
 from .file_names import file_name as file_name
 from .fleet import fleet as fleet
 from .journal import Journal as Journal
@@ -48,9 +51,13 @@ from .outcome import Outcome as Outcome
 from .outcome import PlayerOutcome as PlayerOutcome
 from .playing import ENGINES as ENGINES
 from .playing import play as play
+from .reading import RunView as RunView
+from .reading import read_run as read_run
 from .record_tables import Recovered as Recovered
 from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
+from .report import render_report as render_report
+from .report import write_report as write_report
 from .rounds import rounds as rounds
 from .signatures import Signature as Signature
 from .stages import Change as Change

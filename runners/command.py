@@ -1,6 +1,6 @@
-"""The command line: `nashgossip run`, `resume`, `list`, `topology`."""
+"""The command line: `nashgossip run`, `resume`, `report`, `list`, `topology`."""
 
-__all__ = ["app", "list_experiments", "main", "resume", "run", "topology"]
+__all__ = ["app", "list_experiments", "main", "report", "resume", "run", "topology"]
 
 import contextlib
 import json
@@ -140,6 +140,22 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
         console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
     if print_result is not None:
         print_result(json.dumps(outcome.summary(), allow_nan=False))
+
+
+@app.command()
+def report(
+    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run, ended or not.")],
+    out: Annotated[
+        str | None, typer.Option(help="The file to write; report.html in the run directory if left out.")
+    ] = None,
+) -> None:
+    """Write what a run was and what came of it as one HTML file, which opens without network."""
+    from .report import write_report  # matplotlib is slow to import, and only a report needs it
+
+    console = _console()
+    with _wrong_request(console):
+        file = write_report(directory, out)
+    console.print(f"report: {file}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("list")

@@ -34,7 +34,9 @@ class RunDirectoryError(ValueError):
 
 
 class RunDirectory:
-    """`experiment.yaml`, `about.json`, `graph.graphml`, `records/`, and after the run `summary.json`, `players.json`.
+    """What was played: `experiment.yaml`, `about.json`, `graph.graphml`, `records/`, and what came of it.
+
+    After the run: `summary.json`, `diagnosis.json`, `players.json`.
 
     Every file is written whole or not at all.
 
@@ -136,6 +138,12 @@ class RunDirectory:
     def conclude(self, outcome: Outcome) -> None:
         """Writes what came of it, for the first 10,000 players, and the words of those that write some."""
         self._json("summary.json", outcome.summary())
+        found = outcome.diagnosis
+        signatures = [{**vars(sign), "players": [str(p) for p in sign.players]} for sign in found.signatures]
+        self._json(
+            "diagnosis.json",
+            {"outcome": found.outcome, "reasons": list(found.reasons), "signatures": signatures},
+        )
         players = [
             {
                 "player": str(p.player),

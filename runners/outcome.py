@@ -130,6 +130,11 @@ class Outcome:
     changes: Sequence[Change] = ()
     aside: Mapping[Hashable, str] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        from .outcome_html import outcome_html  # for notebooks alone
+
+        return outcome_html(self)
+
     def summary(self) -> dict[str, Any]:
         """The figures of the run, for JSON; null where one does not apply or is not finite."""
         last = self.last

@@ -1,6 +1,6 @@
 """One table of records on disk: Parquet parts, each whole or not at all, and a log of what came after them."""
 
-__all__ = ["RecordTable", "Recovered", "read_table"]
+__all__ = ["RecordTable", "Recovered", "half_written", "read_table"]
 
 import time
 from collections.abc import Mapping, Sequence
@@ -170,13 +170,11 @@ class RecordTable:
             return 0
         last = parts[max(parts)]
         data = last.read_bytes()
-        try:
-            pq.read_metadata(pa.BufferReader(data))
-        except (pa.ArrowException, OSError):
-            last.unlink()
-            self._count -= 1
-            return len(data)
-        return 0
+        if _is_whole(data):
+            return 0
+        last.unlink()
+        self._count -= 1
+        return len(data)
 
     def _write(self, table: pa.Table) -> None:
         write_whole(self._path(_PART), _parquet(table))
@@ -200,7 +198,13 @@ def read_table(directory: RunPath, name: str) -> pa.Table | None:
         entries = listing(directory)
         parts, logs = _numbered(entries, name, _PART), _numbered(entries, name, _LOG)
         try:
-            tables = [_read_part(path) for path in parts.values()]
+            tables = []
+            for number, path in parts.items():
+                try:
+                    tables.append(_read_part(path))
+                except pa.ArrowException:
+                    if number != max(parts):
+                        raise  # the last one may be half written, see half_written
             for number, path in logs.items():
                 if number not in parts:
                     batches, _left = _whole_batches(path.read_bytes())
@@ -215,6 +219,29 @@ def read_table(directory: RunPath, name: str) -> pa.Table | None:
             f"records {name!r} in {directory} changed {_ATTEMPTS} times while they were read; read again"
         )
     return pa.concat_tables(tables) if tables else None
+
+
+def half_written(directory: RunPath, name: str) -> int:
+    """Bytes of a table that no reader can use: the end of a log, and a last part without its own end.
+
+    Of a run that is going on this can be what is being written at this moment.
+    """
+    entries = listing(directory)
+    parts = _numbered(entries, name, _PART)
+    logs = [path for number, path in _numbered(entries, name, _LOG).items() if number not in parts]
+    left = sum(_whole_batches(path.read_bytes())[1] for path in logs)
+    if parts:
+        data = parts[max(parts)].read_bytes()
+        left += 0 if _is_whole(data) else len(data)
+    return left
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        pq.read_metadata(pa.BufferReader(data))
+    except (pa.ArrowException, OSError):
+        return False
+    return True
 
 
 def _whole_batches(data: bytes) -> tuple[list[pa.RecordBatch], int]:

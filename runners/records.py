@@ -1,6 +1,6 @@
 """Records of a run on disk: what every observation and close look showed, streamed as it comes."""
 
-__all__ = ["RecordWriter", "read_looks", "read_records", "read_trace"]
+__all__ = ["PLAYER_SCHEMA", "RUN_SCHEMA", "RecordWriter", "read_looks", "read_records", "read_trace"]
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from .views import PlayerArrays
 _MOST_PLAYERS = 10_000
 _LETTERS = ("accepted", "duplicate", "outdated", "replaced")
 
-_RUN = pa.schema(
+RUN_SCHEMA = pa.schema(
     [
         ("time", pa.float64()),
         ("seconds", pa.float64()),
@@ -34,7 +34,7 @@ _RUN = pa.schema(
         ("amplitude", pa.float64()),
     ]
 )
-_PLAYERS = pa.schema(
+PLAYER_SCHEMA = pa.schema(
     [
         ("time", pa.float64()),
         ("player", pa.string()),
@@ -61,7 +61,7 @@ _LOOKS = pa.schema(
         ("log_density", pa.float64()),
     ]
 )
-_SCHEMAS = {"run": _RUN, "players": _PLAYERS, "looks": _LOOKS}
+_SCHEMAS = {"run": RUN_SCHEMA, "players": PLAYER_SCHEMA, "looks": _LOOKS}
 _SCORES = ("accuracy", "auc", "log_class", "log_density")
 
 

@@ -130,6 +130,7 @@ def test_a_run_leaves_everything_in_its_directory(desk: Path) -> None:
     assert left_behind(desk / "deep" / "run") == [
         "about.json",
         "convergence.png",
+        "diagnosis.json",
         "experiment.yaml",
         "graph.graphml",
         "players.json",

@@ -1,0 +1,90 @@
+"""The words of a report: what was played, what was predicted, what happened, and who failed."""
+
+__all__ = ["happened", "played", "predicted_words", "troubles"]
+
+from typing import Any
+
+from .reading import RunView
+
+_MOST_TROUBLES = 50
+
+
+def played(view: RunView) -> list[str]:
+    """What was played, in sentences."""
+    plan = view.experiment
+    count = len(view.graph) if view.graph is not None else len(view.names) or (view.summary or {}).get("players", 0)
+    edges = "" if view.graph is None else f", {sum(i != j for i, j in view.graph.edges)} edges between them"
+    shape = plan.topology.generator or plan.topology.file or "a file"
+    model = plan.model.family if plan.model.kind == "family" else plan.model.kind
+    return [
+        plan.description or f"The experiment {plan.name}.",
+        f"{count} players on the graph {shape}{edges}; each listens to itself and its neighbours by the "
+        f"scheme {plan.alpha.scheme}, and its model is {model}.",
+        f"Played on the runner {plan.play.runner} with seed {plan.seed}, for {plan.play.moves} moves a player.",
+    ]
+
+
+def predicted_words(predicted: dict[str, Any]) -> list[str]:
+    """What theory said, in sentences."""
+    rate, floor, rho = (predicted.get(key) for key in ("rate", "noise_floor_rms", "spectral_radius"))
+    said = [] if rho is None else [f"The spectral radius of the listening matrix is {rho:.4g}."]
+    said += [
+        "No slope of the log-error is predicted."
+        if rate is None
+        else f"The log-error should fall by {-rate:.3g} a move, until the noise hides it."
+    ]
+    said += [
+        "No noise floor is known."
+        if floor is None
+        else f"The RMS error to the equilibrium should end on the noise floor {floor:.3g}."
+    ]
+    return said
+
+
+def happened(view: RunView) -> list[str]:
+    """What came, in sentences."""
+    if view.summary is None:
+        if not len(view.run):
+            return ["There is no record yet, and the run has not ended."]
+        return [
+            f"The run has not ended: it goes on, or was interrupted. {len(view.run)} records reach to "
+            f"{view.times[-1]:g} moves a player; last RMS error {_told(view.column('error_rms')[-1])}, "
+            f"Nash gap {_told(view.column('nash_gap')[-1])} nats."
+        ]
+    s = view.summary
+    error, gap = s["equilibrium_error"], s["nash_gap"]
+    said = [
+        f"The outcome is “{s['outcome']}”.",
+        f"{s['moves']:,} moves and {s['messages']:,} messages ({s['bytes'] / 1e6:,.1f} MB) took {s['seconds']:.1f} s.",
+    ]
+    if error["rms"] is not None:
+        said.append(f"Over the last quarter the RMS error to the equilibrium was {error['rms']:.3g}.")
+    if gap["max"] is not None:
+        said.append(f"The largest regret (the Nash gap) was {gap['max']:.3g} nats.")
+    if s["measured"]["rate"] is not None:
+        said.append(f"The measured slope of the log-error is {s['measured']['rate']:.3g} a move.")
+    if view.diagnosis is None:
+        said.append("The directory holds no diagnosis, so that the reasons for the outcome are not shown.")
+    return said
+
+
+def troubles(view: RunView) -> list[dict[str, str]]:
+    """Players that failed, were restarted or given up, and other warnings of the journals: the first fifty.
+
+    Returns:
+        For each `time`, `player`, `event` and `detail`, as text.
+    """
+    heads = ("time", "player", "event", "level")
+    return [
+        {
+            "time": str(event.get("time", "")),
+            "player": "" if event.get("player") is None else str(event["player"]),
+            "event": str(event.get("event", "")),
+            "detail": "; ".join(f"{k}: {v}"[:300] for k, v in event.items() if k not in heads and v is not None),
+        }
+        for event in view.troubles[:_MOST_TROUBLES]
+    ]
+
+
+def _told(value: float) -> str:
+    return "unknown" if value != value else f"{value:.3g}"

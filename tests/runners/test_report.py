@@ -1,0 +1,201 @@
+"""The report of a run: whole, escaped, closed to the network, and honest about what is missing."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from nashgossip.runners import (
+    Journal,
+    MissingExtraError,
+    PlayerView,
+    Record,
+    RecordWriter,
+    RunDirectory,
+    RunDirectoryError,
+    build_game,
+    draw_graph,
+    draw_influence,
+    draw_mixtures,
+    load_experiment,
+    play,
+    read_run,
+    render_report,
+    write_report,
+)
+from nashgossip.runners.command import app
+from nashgossip.runners.experiment import dump_experiment
+from nashgossip.runners.report_data import chosen_records
+from nashgossip.topology import UnknownNameError, attach_alpha, write_graph
+
+EVIL = "</script><script>alert('x')</script>"
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "ring"
+    arguments = ["run", "ring", "--runner", "rounds", "--set", "moves=40", "--set", "samples=50", "--out", str(run)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    return run
+
+
+def begun(path: Path, names: list[Any], records: int) -> Path:
+    """A run that has not ended, of players with these names."""
+    plan = load_experiment("ring", [f"topology.arguments.n={len(names)}"])
+    directory = RunDirectory(path)
+    directory.describe(dump_experiment(plan), build_game(plan), plan.seed)
+    graph = attach_alpha(nx.relabel_nodes(nx.cycle_graph(len(names)), dict(enumerate(names))), 0.5)
+    write_graph(graph, path / "graph.graphml")
+    views = [PlayerView(1, None, {}, {}, 1.0) for _ in names]
+    with RecordWriter(directory.records, names) as writer:
+        for k in range(records):
+            sizes = np.arange(1.0, len(names) + 1) / (k + 1)
+            writer.write(Record(float(k), k / 10, k, 8 * k, views, sizes, sizes, 1.0))
+    return path
+
+
+def data_of(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    return dict(json.loads(found[1]))
+
+
+def test_a_run_reads_back_as_it_was_recorded(ring: Path) -> None:
+    view = read_run(ring)
+    assert view.ended
+    assert view.notes == ()
+    assert view.troubles == ()
+    assert view.times.tolist() == [float(k) for k in range(41)]
+    assert view.graph is not None
+    assert view.names == tuple(map(str, view.graph))
+    gaps = view.figures("regret", range(41)).max(axis=1)
+    np.testing.assert_allclose(gaps, view.column("nash_gap"))
+    assert view.diagnosis is not None
+    assert view.summary is not None
+    assert view.diagnosis["outcome"] == view.summary["outcome"]
+
+
+def test_a_report_says_how_it_ended_and_shows_what_was_recorded(ring: Path) -> None:
+    page = render_report(read_run(ring))
+    view, data = read_run(ring), data_of(page)
+    assert view.summary is not None
+    assert f"The outcome is “{view.summary['outcome']}”." in page
+    assert "All 41 records are shown." in page
+    assert data["predicted"]["floor"] == view.summary["predicted"]["noise_floor_rms"]
+    packed = data["measures"]["regret"]
+    codes = np.frombuffer(base64.b64decode(packed["codes"]), "<u2").reshape(41, 10)
+    values = packed["low"] * (packed["high"] / packed["low"]) ** ((codes - 1.0) / 65534)
+    np.testing.assert_allclose(values, view.figures("regret", range(41)), rtol=1e-3)
+    assert len(data["graph"]["edges"]) == 20
+
+
+def test_nothing_in_a_report_comes_from_elsewhere(ring: Path) -> None:
+    page = render_report(read_run(ring))
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    assert policy is not None
+    assert policy[1].startswith("default-src 'none'; script-src 'sha256-")
+    assert re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*", page) == []
+
+
+def test_the_names_of_players_stay_text(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", [EVIL, "b & c", "d"], 5)
+    Journal(run / "logs" / "x.jsonl").write("player failed", level="error", player=EVIL, why="<b>it</b>")
+    page = render_report(read_run(run))
+    assert "<script>alert" not in page
+    assert "<b>it" not in page
+    assert "&lt;script&gt;alert" in page
+    assert data_of(page)["names"] == [EVIL, "b & c", "d"]
+    assert "The run has not ended" in page
+
+
+def test_a_log_that_is_half_written_is_read_to_its_last_whole_batch(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", ["a", "b", "c"], 5)
+    part = run / "records" / "run-00001.parquet"
+    part.write_bytes(b"PAR1half")
+    view = read_run(run)
+    assert len(view.run) == 5
+    assert view.notes == ("records were read to the last whole batch; 8 bytes after it are half written",)
+    assert "8 bytes after it are half written" in render_report(view)
+
+
+def test_records_are_thinned_evenly_and_said_to_be(tmp_path: Path) -> None:
+    view = read_run(begun(tmp_path / "run", ["a", "b", "c"], 1500))
+    at = chosen_records(view)
+    assert len(at) == 600
+    assert at[0] == 0
+    assert at[-1] == 1499
+    assert set(np.diff(at)) == {2, 3}
+    assert "Shown are 600 of 1500 records" in render_report(view)
+
+
+def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="is no run directory: it holds no experiment.yaml"):
+        read_run(tmp_path)
+    result = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "is no run directory" in result.stderr
+
+
+def test_the_command_writes_where_it_is_told(ring: Path, tmp_path: Path) -> None:
+    target = tmp_path / "page.html"
+    result = CliRunner().invoke(app, ["report", str(ring), "--out", str(target)])
+    assert result.exit_code == 0, result.output
+    assert target.read_text("utf-8") == render_report(read_run(ring))
+    with pytest.raises(RunDirectoryError, match="cannot be written: .*; choose another --out"):
+        write_report(ring, tmp_path / "nowhere" / "page.html")
+
+
+def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", ["a", "b", "c"], 2)
+    (run / "summary.json").write_text("{")
+    with pytest.raises(RunDirectoryError, match="summary.json is not JSON .*; take it away, or play the run again"):
+        read_run(run)
+
+
+def test_frames_hold_what_was_recorded(ring: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    view = read_run(ring)
+    assert view.frame()["time"].tolist() == view.times.tolist()
+    assert len(view.frame("players")) == 41 * 10
+    assert view.frame("outcome")["player"].tolist() == list(view.names)
+    with pytest.raises(ValueError, match="frame is 'looks', expected one of: run, players, outcome"):
+        view.frame("looks")
+    with pytest.raises(ValueError, match="has not ended, so that it has no outcome; take frame 'players'"):
+        read_run(begun(tmp_path / "run", ["a", "b", "c"], 2)).frame("outcome")
+
+
+def test_frames_name_their_extra(ring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match='pip install "nashgossip\\[frames\\]"'):
+        read_run(ring).frame()
+
+
+def test_figures_are_drawn_as_svg_and_pdf(ring: Path, tmp_path: Path) -> None:
+    view = read_run(ring)
+    for by in ("regret", "error", "influence"):
+        figure = draw_graph(view, by)
+        assert figure is not None
+        assert len(figure.axes[0].collections[-1].get_offsets()) == 10
+    heat = draw_influence(view)
+    assert heat is not None
+    np.testing.assert_allclose(np.asarray(heat.axes[0].get_images()[0].get_array()).sum(axis=1), 1)
+    assert draw_mixtures(view) is None, "Gaussian players have no classes"
+    heat.savefig(tmp_path / "b.svg")
+    heat.savefig(tmp_path / "b.pdf")
+    assert (tmp_path / "b.svg").read_text().startswith("<?xml")
+    assert (tmp_path / "b.pdf").read_bytes()[:4] == b"%PDF"
+    with pytest.raises(UnknownNameError, match="by"):
+        draw_graph(view, "charm")
+
+
+def test_an_outcome_shows_itself_in_a_notebook() -> None:
+    outcome = play(build_game(load_experiment("ring", ["samples=50"])), seed=1, moves=12)
+    shown = outcome._repr_html_()
+    assert f"<caption>{outcome.outcome}</caption>" in shown
+    assert "data:image/png;base64,iVBOR" in shown

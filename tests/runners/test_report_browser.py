@@ -1,0 +1,106 @@
+"""A report in a browser: drawn, moved by its slider, silent, and asking for nothing beyond its file."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from nashgossip.runners import PlayerView, Record, RecordWriter, RunDirectory, build_game, load_experiment, write_report
+from nashgossip.runners.command import app
+from nashgossip.runners.experiment import dump_experiment
+
+sync_api: Any = pytest.importorskip("playwright.sync_api", reason="the extra browser is not installed")
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no /usr/bin/chromium"),
+]
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "digits"
+    arguments = ["run", "digits", "--runner", "rounds", "--set", "play.moves=30", "--out", str(run)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    return Path(str(write_report(run)))
+
+
+def opened(browser: Any, file: Path, **context: Any) -> tuple[Any, list[str], list[str]]:
+    """The page, what it complained of, and what it asked for."""
+    page = browser.new_context(**context).new_page()
+    complaints, asked = list[str](), list[str]()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    page.wait_for_function("document.querySelector('#when').textContent !== ''")
+    return page, complaints, asked
+
+
+PIXELS = "() => { const c = document.getElementById('graph'); return c.toDataURL(); }"
+
+
+def test_the_slider_moves_the_graph_and_nothing_is_asked_of_a_network(browser: Any, report: Path) -> None:
+    page, complaints, asked = opened(browser, report)
+    last, when = page.evaluate(PIXELS), page.text_content("#when")
+    page.focus("#slider")
+    page.keyboard.press("Home")
+    assert page.evaluate(PIXELS) != last
+    assert page.text_content("#when") == "0 moves/player" != when
+    page.keyboard.press("End")
+    assert page.evaluate(PIXELS) == last
+    assert page.locator("#errors path").count() == 2  # the error, and its floor
+    page.locator("th button", has_text="regret").click()
+    shown = [float(text) for text in page.locator("#table tbody tr td:nth-child(3)").all_text_contents()]
+    assert shown == sorted(shown)
+    assert complaints == []
+    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_part_is_wider_than_the_window(browser: Any, report: Path, tmp_path: Path, width: int, scheme: str) -> None:
+    page, complaints, _ = opened(browser, report, viewport={"width": width, "height": 844}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    picture = page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
+    assert len(picture) > 30_000
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
+    assert dark == (scheme == "dark")
+    assert complaints == []
+
+
+@pytest.mark.parametrize(("players", "records"), [(10, 100_000), (1_000, 200)])
+def test_a_large_run_opens_in_three_seconds(browser: Any, tmp_path: Path, players: int, records: int) -> None:
+    plan = load_experiment("ring", [f"topology.arguments.n={players}"])
+    directory = RunDirectory(tmp_path / "run")
+    directory.describe(dump_experiment(plan), build_game(plan), plan.seed)
+    rng = np.random.default_rng(0)
+    views = [PlayerView(1, None, {}, {}, 1.0) for _ in range(players)]
+    sizes = np.exp(rng.normal(size=(100, players)))
+    with RecordWriter(directory.records, list(range(players))) as writer:
+        for k in range(records):
+            row = sizes[k % 100] / (k + 1)
+            writer.write(Record(float(k), k / 10, k, 8 * k, views, row, row, float(row[0])))
+    file = Path(str(write_report(directory.path)))
+    assert file.stat().st_size < 5_000_000
+    text = file.read_text("utf-8")
+    shown = 600 if players == 10 else records
+    assert (f"Shown are {shown} of {records} records" in text) == (shown < records)
+    begun = time.monotonic()
+    _page, complaints, _ = opened(browser, file)
+    assert time.monotonic() - begun < 3.0
+    assert complaints == []

@@ -213,10 +213,12 @@ class PlayerActor:
         while not self._stopping.is_set():
             await self._sleep(min(lease / 4, 10.0))
             if not self._in_rounds and time.monotonic() - self._reported > lease:
-                if not self._plan.synchronous:  # rounds go back to a checkpoint that all have
-                    await self._in_thread(lambda: self._save(self._checkpoint + 1))
-                self._log("unobserved", level="warning", seconds=lease)
-                self._plan.leave()
+                try:
+                    self._log("unobserved", level="warning", seconds=lease)
+                    if not self._plan.synchronous:  # rounds go back to a checkpoint that all have
+                        await self._in_thread(lambda: self._save(self._checkpoint + 1))
+                finally:
+                    self._plan.leave()
                 return
 
     def _moves(self) -> list[Parcel]:
@@ -232,8 +234,8 @@ class PlayerActor:
         while (now := time.monotonic()) < until and (player := self._clocks.due(now)) is not None:
             try:
                 parcels += self._ensemble.move(player)
-            except ModelError as error:
-                self._fail(player, error)
+            except ModelError as error:  # of this player, or of one here that it asked
+                self._fail(next((p for p in self._ensemble.players if str(p) == error.player), player), error)
             moves += 1
             if self._failure is not None or (parcels and self._plan.rate is None):
                 break
@@ -339,7 +341,7 @@ class PlayerActor:
                     dict(player.rejected),
                     player.mailbox.staleness(player.moves),
                 )
-                for name, player in ensemble.players.items()
+                for name, player in list(ensemble.players.items())
             ],
             superseded=self._outbox.superseded,
             unreachable=self._outbox.unreachable,

@@ -2,6 +2,7 @@
 
 __all__ = ["Ensemble"]
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, final
@@ -39,6 +40,7 @@ class Ensemble:
         self._away: dict[Hashable, Player] = {}
         self.sent: Counter[Hashable] = Counter()
         self.bytes: Counter[Hashable] = Counter()
+        self._counting = threading.Lock()
 
     def move(self, player: Hashable) -> list[Parcel]:
         """Moves one player, and delivers what it publishes to those who are here; the parcels for others.
@@ -98,8 +100,10 @@ class Ensemble:
     def count(self, parcel: Parcel) -> None:
         """Notes that a message has arrived."""
         if parcel.message is not None:
-            self.sent[parcel.sender] += 1
-            self.bytes[parcel.sender] += parcel.message.nbytes
+            size = parcel.message.nbytes
+            with self._counting:  # those who are here and those elsewhere are counted in two threads
+                self.sent[parcel.sender] += 1
+                self.bytes[parcel.sender] += size
 
     def rewire(self, wiring: int) -> list[Parcel]:
         """Goes over to another graph: players join, leave, or listen to others.
@@ -116,7 +120,7 @@ class Ensemble:
         here: dict[Hashable, Player] = {}
         opened: list[Player] = []
         for seat in self._wirings[wiring]:
-            player = self.players.pop(seat.name, None) or self._away.pop(seat.name, None)
+            player = self.players.get(seat.name) or self._away.pop(seat.name, None)
             absent = seat.name in self._absent[wiring]
             if player is not None:
                 player.rewire(seat.self_weight, seat.neighbours, seat.listeners)
@@ -131,12 +135,14 @@ class Ensemble:
 
     def state(self) -> dict[str, Any]:
         """Everything that the next moves depend on."""
+        with self._counting:
+            sent, sizes = dict(self.sent), dict(self.bytes)
         return {
             "wiring": self.wiring,
             "players": [[self._positions[name], player.state()] for name, player in self.players.items()],
             "away": [[self._positions[name], player.state()] for name, player in self._away.items()],
-            "sent": [[self._positions[name], count] for name, count in self.sent.items()],
-            "bytes": [[self._positions[name], count] for name, count in self.bytes.items()],
+            "sent": [[self._positions[name], count] for name, count in sent.items()],
+            "bytes": [[self._positions[name], count] for name, count in sizes.items()],
         }
 
     def load(self, state: State) -> None:

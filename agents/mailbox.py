@@ -46,13 +46,11 @@ class Mailbox:
         self.counts = {"accepted": 0, "duplicate": 0, "outdated": 0, "replaced": 0}
 
     def put(self, sender: Hashable, letter: Letter) -> bool:
-        """Takes a letter in; False if one as new was there already.
-
-        Raises:
-            KeyError: `sender` is not a neighbour.
-        """
+        """Takes a letter in; False if one as new was there already, or the sender is no neighbour (any more)."""
         with self._lock:
-            held = self._letters[sender]
+            held = self._letters.get(sender)
+            if held is None:  # it has left while its message was being checked
+                return False
             if any(letter.sequence == known.sequence for known in held):
                 self.counts["duplicate"] += 1
                 return False

@@ -112,7 +112,7 @@ def cluster(
         if synchronous:
             begin = 0 if resume is None else _saved_in(changes, resume["checkpoint"])
         else:
-            begin = _in_force(changes, 0.0 if resume is None else resume["time"])
+            begin = _in_force(changes, 0.0 if resume is None else resume.get("time", 0.0))
         plans = {index: partial(layout.plan, index, begin) for index in layout.indices}
         with Crew(plans, deployment, detached=detached, peers=layout.peers, labels=layout.labels) as crew:
             lab = Laboratory(

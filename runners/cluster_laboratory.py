@@ -107,6 +107,7 @@ class Laboratory:
         self._asked: dict[int, Any] = {}
         self._away: dict[int, float] = {}
         self._aside: dict[Hashable, Failure | None] = {}
+        self._skipped: set[int] = set()
         self._synchronous = synchronous
         # above those of the laboratories before, whose messages may still be on their way
         self._generation = 0 if resumed is None else int(wall_clock())
@@ -175,7 +176,8 @@ class Laboratory:
     def _living(self, wiring: int) -> list[int]:
         """The actors there are in a graph; in gossip those of players who leave go on from checkpoints later."""
         saved = self._deployment.storage is not None and not self._synchronous
-        return self._layout.needed(wiring) if saved else self._layout.living(wiring)
+        living = self._layout.needed(wiring) if saved else self._layout.living(wiring)
+        return [index for index in living if index not in self._skipped]
 
     def _end(self, indices: Iterable[int]) -> None:
         for index in indices:
@@ -264,6 +266,8 @@ class Laboratory:
         thorough = thorough or first or last or self._synchronous
         self._poll(patience=self._patience if thorough else _ANSWER_S, thorough=thorough)
         present = [p for p in self._game.players if p not in self._layout.absent[self.wiring] and p not in self._aside]
+        if not present and self._aside:
+            raise self._nobody_left()
         if time is not None:
             self._time = time
         elif present:
@@ -403,6 +407,7 @@ class Laboratory:
             for player in players:
                 self._aside.setdefault(player, None)
             self._crew.handles.pop(error.index, None)
+            self._skipped.add(error.index)
             self._tell("aside", actor=error.index, players=[str(p) for p in players], cause="its process died")
             return False
         if error.index not in self._away:
@@ -417,6 +422,13 @@ class Laboratory:
             reason = str(error.error).strip().splitlines()[-1]
             raise StartError(f"an actor died while starting: {reason}") from error.error
         return True
+
+    def _nobody_left(self) -> Exception:
+        """What to raise when every player has been set aside."""
+        failure = next((f for f in self._aside.values() if f is not None), None)
+        if failure is not None:
+            return failure.error
+        return PlayerLostError("the processes of all players died; if memory is short, play fewer or smaller models")
 
     def _require_progress(self, players: Sequence[Hashable]) -> None:
         """Raises StallError if a player has made no move for longer than patience allows."""

@@ -29,6 +29,7 @@ from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
 from .staging import bare_graph, build_game
 from .start_estimate import StartEstimate
+from .storage import RunPath
 from .views import total_moves
 from .where import Ask, build_lean_game, require_lean, spec_sources
 from .world import build_changes, build_network
@@ -124,7 +125,7 @@ class Session:
                 on_look=on_look,
                 looked=read_looks(records) if resumed else (),
                 on_record=on_record,
-                history=read_trace(records) if resumed else (),
+                history=_history(records) if resumed else (),
                 on_change=lambda change: console.print(change.sentence, highlight=False, markup=False, soft_wrap=True),
                 **options,
             )
@@ -211,6 +212,12 @@ def deployment_of(plan: Experiment) -> Deployment:
     if unknown:
         raise ExperimentError(f"cluster.nodes names player {', '.join(unknown[:10])}, who does not play")
     return Deployment(workers=plan.play.workers, checkpoint_seconds=plan.play.checkpoint_seconds, **settings)
+
+
+def _history(records: RunPath) -> Iterator[Record]:
+    """The records of a run that goes on; none of one that was killed before its first."""
+    with contextlib.suppress(FileNotFoundError):
+        yield from read_trace(records)
 
 
 @contextlib.contextmanager

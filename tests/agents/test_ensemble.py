@@ -117,3 +117,19 @@ def test_a_bundle_carries_each_message_once_whoever_hears_it(samples: int) -> No
     messages = dict(opened(sent, contents))
     assert list(messages) == [1, 2, 3]
     assert all(m.sequence == 0 and m.nbytes == samples * 16 for m in messages.values())
+
+
+def test_counts_of_two_threads_lose_nothing() -> None:
+    ensemble = alone(nx.cycle_graph(3))
+    parcel = ensemble.publication(0, Player.open)[0]
+    assert parcel.message is not None
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(lambda: [ensemble.count(parcel) for _ in range(20_000)]) for _ in range(2)]:
+                done.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert ensemble.sent[0] == 40_000
+    assert ensemble.bytes[0] == 40_000 * parcel.message.nbytes

@@ -1,5 +1,7 @@
 """The players of one process: the same moves as apart, joins and leaves, and checkpoints."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import networkx as nx

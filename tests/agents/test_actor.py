@@ -48,8 +48,9 @@ class Handle:
         if self._detour is not None:
             await self._detour()
         answer = await getattr(self._actor, name)(*copies)
-        sent = copies[0] if name == "deliver" else copies[3]
-        self.arrived += [number for _, number, listeners, _ in sent[0] for _ in listeners]
+        if name in ("deliver", "take_turn"):
+            sent = copies[0] if name == "deliver" else copies[3]
+            self.arrived += [number for _, number, listeners, _ in sent[0] for _ in listeners]
         self.under_way -= 1
         return answer
 
@@ -140,6 +141,12 @@ def only(report: Report) -> Any:
 def message(sender: Hashable, number: int, listener: Hashable, rows: Any) -> Any:
     """A bundle of one message."""
     return [(sender, number, [listener], {"x": rows})], []
+
+
+def ended(actor: PlayerActor) -> bool:
+    """Whether asynchronous play has ended, for whatever reason."""
+    playing = actor._gossiper._playing
+    return playing is not None and playing.done()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -532,7 +539,7 @@ async def test_players_have_heard_each_other_before_anyone_moves(size: int) -> N
 async def test_a_model_error_ends_gossip_and_names_player_move_cause_and_trace() -> None:
     crew = await connected(seats(pair(model=lambda: FailingAfter(3), family=None), 0))
     await crew.each("start")
-    await until(lambda: crew.actors[0]._failure is not None)
+    await until(lambda: crew.actors[0]._failures.ended is not None)
     await crew.each("stop")
     failure = (await crew.actors[0].report()).failure
     assert failure is not None
@@ -565,7 +572,7 @@ async def test_a_model_is_taken_back_to_its_checkpoint_until_it_fails_there_agai
     )
     await crew.each("introduce")
     await crew.each("start")
-    await until(lambda: crew.actors[0]._failure is not None)
+    await until(lambda: crew.actors[0]._failures.ended is not None)
     await crew.each("stop")
     (report,) = await crew.each("report")
     assert (report.restarted, report.incarnation) == (2, 2)
@@ -585,9 +592,9 @@ async def test_an_actor_that_died_goes_on_from_its_checkpoint_with_higher_number
     heard: list[int] = []
     await crew.each("introduce")
     await crew.each("start")
-    await until(lambda: crew.actors[0]._checkpoint >= 3)
+    await until(lambda: crew.actors[0]._keeper.number >= 3)
     before = crew.players()[0].moves
-    crew.actors[0]._stopping.set()  # it will never be heard of again
+    crew.actors[0]._gossiper._stopping.set()  # it will never be heard of again
     heard = list(crew.handles[0, size % 2].arrived)
     crew.renew(0)
     again = crew.players()[0]
@@ -648,7 +655,7 @@ async def test_what_goes_wrong_inside_another_actor_is_not_passed_over() -> None
     broken = RayTaskError("deliver", "the traceback", KeyError("x"))
     crew.handles[0, 1] = Gone(broken)
     await crew.actors[0].start()
-    await until(lambda: crew.actors[0]._playing is not None and crew.actors[0]._playing.done())
+    await until(lambda: ended(crew.actors[0]))
     with pytest.raises(RayTaskError):
         await crew.actors[0].report()
 
@@ -724,7 +731,6 @@ async def test_an_actor_in_rounds_that_nobody_observes_leaves_when_it_plays_none
     await crew.each("play_rounds", 3)
     await asyncio.wait_for(left.wait(), BOUND_S)
     assert store.numbers() == [0]  # it adds none to the checkpoints that all have
-    crew.actors[0]._stopping.set()
 
 
 async def test_an_actor_that_is_observed_stays(tmp_path: Path) -> None:
@@ -735,4 +741,3 @@ async def test_an_actor_that_is_observed_stays(tmp_path: Path) -> None:
         await crew.each("report")
         await asyncio.sleep(0.05)
     assert not left.is_set()
-    crew.actors[0]._stopping.set()

@@ -2,6 +2,7 @@
 
 __all__ = ["Failure", "HostPlan", "Log", "PlayerReport", "Report", "Store"]
 
+import logging
 import traceback
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,10 +103,19 @@ class HostPlan:
             raise ValueError("policy is restart, but there is no store to go on from; give one, or take fail or skip")
 
     def tell(self, event: str, player: Hashable = None, *, level: str = "info", **fields: Any) -> None:
-        """Writes to the log what happens to the actor, or to one of its players."""
-        if self.log is not None:
-            name = None if player is None else str(player)
+        """Writes to the log what happens to the actor, or to one of its players.
+
+        A full disk ends no play: a line that the log cannot take goes to the process's own output.
+        """
+        if self.log is None:
+            return
+        name = None if player is None else str(player)
+        try:
             self.log.write(event, level=level, player=name, actor=self.index, **fields)
+        except OSError as error:
+            logging.getLogger(__name__).error(
+                "actor %s: %s, player %s, %s (%s)", self.index, event, name, fields, error
+            )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 import asyncio
 import pickle
-from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import networkx as nx
@@ -10,7 +13,8 @@ import numpy as np
 
 from nashgossip import topology
 from nashgossip.agents import HostPlan, Move, Player, PlayerActor, Report, Seat, Source, State, seats
-from nashgossip.games import Batch, Game, Gaussian, PlayerSpec, StepSize
+from nashgossip.games import Batch, Game, Gaussian, Gossip, PlayerSpec, StepSize
+from nashgossip.runners.checkpoint_store import CheckpointStore
 
 FAMILY = Gaussian((2,))
 BOUND_S = 30.0
@@ -22,13 +26,15 @@ BOUND_S = 30.0
 class Handle:
     """What a sender has of another process: `handle.method.remote(…)` begins at once, in copies, as between processes.
 
-    `detour` is awaited before the other is called: it decides how slow the way is. `arrived` are sequence numbers.
+    `detour` is awaited before the other is called: it decides how slow the way is. `arrived` are sequence numbers, and
+    `asked` counts the questions how the other stands.
     """
 
     def __init__(self, actor: PlayerActor, detour: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         self._actor, self._detour = actor, detour
         self.under_way = self.most_under_way = 0
         self.arrived: list[int] = []
+        self.asked = 0
 
     def __getattr__(self, name: str) -> "Method":
         return Method(lambda *arguments: self._call(name, arguments))
@@ -37,7 +43,8 @@ class Handle:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         copies = pickle.loads(pickle.dumps(arguments))
-        if self._detour is not None:
+        self.asked += name == "standing"
+        if self._detour is not None and name != "standing":
             await self._detour()
         answer = await getattr(self._actor, name)(*copies)
         if name in ("deliver", "take_turn"):
@@ -59,17 +66,28 @@ Maker = Callable[[Hashable, Hashable, PlayerActor], Any]
 
 
 class Crew:
-    """Actors for seats, `size` players each, which find each other's handles; `handles` by (sender, listener) actor."""
+    """Actors for seats, `size` players each, which find each other's handles; `handles` by (sender, listener) actor.
+
+    `later` are the seats of graphs that follow; `left` tells of each actor whether it has ended itself.
+    """
 
     def __init__(
-        self, made: list[Seat], make: Maker | None = None, *, size: int = 1, stores: Any = None, **settings: Any
+        self,
+        made: list[Seat],
+        make: Maker | None = None,
+        *,
+        size: int = 1,
+        stores: Any = None,
+        later: Sequence[list[Seat]] = (),
+        **settings: Any,
     ) -> None:
-        self._made, self._make, self._stores = made, make, stores
-        self._settings = {"leave": lambda: None} | settings
+        self._made, self._make, self._stores, self._later = made, make, stores, later
+        self._settings = {"absent": [frozenset()] * (1 + len(later))} | settings
         homes = {seat.name: k // size for k, seat in enumerate(made)}
         self.names = {k: [name for name, home in homes.items() if home == k] for k in set(homes.values())}
         self.handles: dict[tuple[int, int], Any] = {}
         self.homes = homes
+        self.left = {k: asyncio.Event() for k in self.names}
         self.actors = [self._actor(k) for k in self.names]
         for k in self.names:
             self._meet(k)
@@ -83,12 +101,12 @@ class Crew:
         return PlayerActor(
             HostPlan(
                 index=k,
-                wirings=[[seat for seat in self._made if self.homes[seat.name] == k]],
-                absent=[frozenset()],
+                wirings=[[seat for seat in row if self.homes[seat.name] == k] for row in (self._made, *self._later)],
                 homes=self.homes,
                 positions={name: n for n, name in enumerate(self.homes)},
                 find=lambda home: self.handles[k, home],
                 put=lambda content: content,
+                leave=self.left[k].set,
                 pulls=any(seat.spec.gossip.pulls for seat in self._made),
                 store=None if self._stores is None else self._stores[k],
                 **self._settings,
@@ -278,12 +296,82 @@ class Gone:
     def __init__(self, error: Exception, handle: Handle | None = None, alive: int = 0) -> None:
         self._error, self._handle, self._alive = error, handle, alive
 
-    @property
-    def deliver(self) -> Method:
-        return Method(self._call)
+    def __getattr__(self, name: str) -> Method:
+        return Method(lambda *arguments: self._call(name, arguments))
 
-    async def _call(self, *arguments: Any) -> Any:
+    async def _call(self, name: str, arguments: tuple[Any, ...]) -> Any:
         if self._alive == 0 or self._handle is None:
             raise self._error
         self._alive -= 1
-        return await self._handle.deliver.remote(*arguments)
+        return await getattr(self._handle, name).remote(*arguments)
+
+
+class Breaking(Late):
+    """Raises whatever it is asked, once it has learned k times."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self._left = k
+
+    @property
+    def mean_parameters(self) -> Any:
+        self._work()
+        return np.zeros(2) if self.mean is None else self.mean
+
+    def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        self._work()
+        self._left -= 1
+        super().learn(sources, rng)
+
+    def generate(self, n: int, rng: np.random.Generator) -> Batch:
+        self._work()
+        return super().generate(n, rng)
+
+    def log_density(self, batch: Batch) -> Any:
+        self._work()
+        return -((batch["x"] - self.mean) ** 2).sum(axis=1) / 2
+
+    def _work(self) -> None:
+        if self._left <= 0:
+            raise FloatingPointError("diverged")
+
+
+class Speechless(Late):
+    """Raises when it is to generate."""
+
+    def generate(self, n: int, rng: np.random.Generator) -> Batch:
+        raise FloatingPointError("no words")
+
+
+class Pondering(Late):
+    """Learns the k-th time, counted from 0, until `go_on` is set; `begun` says that it does."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self._left = k
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        super().learn(sources, rng)
+        self._left -= 1
+        if self._left == -1:
+            self.begun.set()
+            assert self.go_on.wait(BOUND_S)
+
+
+def asking(game: Game) -> Game:
+    """The same game, in which players only ask."""
+    return Game(game.graph, {name: replace(spec, gossip=Gossip(style="pull")) for name, spec in game.specs.items()})
+
+
+@contextmanager
+def refusing(store: CheckpointStore) -> Iterator[None]:
+    """A storage that takes nothing for a while: where the folder of checkpoints was, there is a file."""
+    aside = store.folder.with_name("aside")
+    store.folder.rename(aside)
+    store.folder.touch()
+    try:
+        yield
+    finally:
+        store.folder.unlink()
+        aside.rename(store.folder)

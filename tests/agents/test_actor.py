@@ -11,6 +11,7 @@ import pytest
 
 from nashgossip.agents import PlayerActor, Source, seats
 from nashgossip.games import Game, Gossip
+from nashgossip.runners.checkpoint_store import CheckpointStore
 
 from .crew import (
     BOUND_S,
@@ -19,6 +20,7 @@ from .crew import (
     Late,
     connected,
     directed,
+    ended,
     message,
     only,
     pair,
@@ -129,6 +131,25 @@ async def test_stop_ends_gossip_also_in_a_long_pause(rate: float | None) -> None
     assert all(r.moves >= moves and r.sent >= min(moves, 1) for r in reports)
     again = [only(report) for report in await crew.each("report")]
     assert [r.moves for r in again] == [r.moves for r in reports]
+
+
+@pytest.mark.parametrize("rate", [None, 500.0])
+async def test_an_actor_that_was_stopped_can_be_started_again(rate: float | None, tmp_path: Path) -> None:
+    stores = [CheckpointStore(tmp_path, "actor")]
+    crew = await connected(seats(pair(), 0), rate=rate, size=2, stores=stores)
+    await crew.each("introduce")
+    await crew.each("start")
+    for _ in range(2):
+        most = max(p.moves for p in crew.players().values())
+        await until(lambda before=most: all(p.moves >= before + 5 for p in crew.players().values()))
+        stopping = asyncio.create_task(crew.actors[0].stop(True))
+        await asyncio.sleep(0)
+        await crew.each("start")  # while it is being stopped: that comes first
+        assert stopping.done()
+        assert not ended(crew.actors[0])
+    clocks = crew.actors[0]._gossiper._clocks
+    await crew.each("stop")
+    assert sorted(player for _, _, player in clocks._queue) == [0, 1]  # each has one clock
 
 
 async def test_an_actor_that_has_begun_is_not_begun_again() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
+from ray.exceptions import ActorDiedError
 
 from nashgossip.agents import ModelError, seats
 from nashgossip.agents.turns import TurnsEnded
@@ -19,7 +20,9 @@ from nashgossip.runners.checkpoint_store import CheckpointStore
 from .crew import (
     BOUND_S,
     FailingAfter,
+    Gone,
     Handle,
+    asking,
     connected,
     directed,
     frozen,
@@ -152,3 +155,29 @@ async def test_rounds_broken_off_go_on_from_a_checkpoint_as_if_nothing_had_been(
         assert frozen(state) == frozen(expected[name].state())
     with pytest.raises(TurnsEnded):  # what is left over from before the fall is not let in
         await crew.actors[0].take_turn(1, 0, 12, message(2, 99, 0, np.zeros((1, 2))))
+
+
+@pytest.mark.parametrize("make", [pair, lambda: asking(pair())])
+async def test_a_round_with_a_dead_neighbour_raises_at_once(make: Callable[[], Game]) -> None:
+    crew = await connected(seats(make(), 0), synchronous=True)
+    crew.handles[0, 1] = Gone(ActorDiedError())  # it will not be heard either
+    with pytest.raises(ActorDiedError):
+        await asyncio.wait_for(crew.actors[0].play_rounds(3), BOUND_S)
+    assert await crew.actors[0].standing() == (False, 0)
+
+
+async def test_checkpoints_of_a_history_that_was_undone_are_removed(tmp_path: Path) -> None:
+    stores = [CheckpointStore(tmp_path, f"actor-{k}", kept=5) for k in range(2)]
+    crew = await connected(seats(pair(), 0), synchronous=True, stores=stores)
+    for number in (3, 6, 9):
+        await crew.each("play_rounds", 3)
+        await crew.each("save", number)
+    await crew.each("abort")
+    await crew.each("restore", 6, 1)
+    for store in stores:
+        assert store.numbers() == [0, 3, 6]
+        found = store.latest()
+        assert found is not None
+        assert (found[0], found[1]["turn"]) == (6, 6)
+    await crew.each("play_rounds", 1)
+    assert {p.moves for p in crew.players().values()} == {7}

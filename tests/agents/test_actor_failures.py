@@ -239,8 +239,9 @@ async def test_who_fails_while_it_is_looked_at_is_set_aside_or_ends_the_run(look
                 await crew.each(*look)
 
 
+@pytest.mark.parametrize("rate", [None, 500.0])
 @pytest.mark.parametrize("away", [False, True])
-async def test_a_change_of_graph_revives_nobody(away: bool) -> None:
+async def test_a_change_of_graph_revives_nobody(away: bool, rate: float | None) -> None:
     graph = topology.attach_alpha(nx.path_graph(3), self_weight=0.5)
     made = specs(graph)
     made[0] = PlayerSpec(model=lambda: FailingAfter(3), data=made[0].data, samples=4)
@@ -248,7 +249,7 @@ async def test_a_change_of_graph_revives_nobody(away: bool) -> None:
     graphs = membership(graph, [(10, other, "leave"), (20, other, "join")])
     wirings = [seats(Game(piece, made), 3) for piece in graphs.graphs]
     absent = [graphs.absent_at(piece.start) for piece in graphs]
-    crew = await connected(wirings[0], size=3, policy="skip", later=wirings[1:], absent=absent)
+    crew = await connected(wirings[0], size=3, policy="skip", rate=rate, later=wirings[1:], absent=absent)
     await crew.each("introduce")
     await crew.each("start")
     await until(lambda: 0 in crew.actors[0]._failures.aside)

@@ -1,5 +1,6 @@
 """The actors of a run as its laboratories find them: taken over, missed, ended, packed, or placed where no node is."""
 
+import os
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -36,8 +37,9 @@ def nothing_is_left() -> Iterator[None]:
     assert wait_until(lambda: free_cpus() == 2.0), "an actor, or what was reserved for it, still holds CPUs"
 
 
-def crew_of(deployment: Deployment, *, lease: float | None = None, synchronous: bool = False, game: Any = None) -> Crew:
-    layout = Layout(game or ring_game(2), 1, deployment, rate=20.0, synchronous=synchronous, lease=lease)
+def crew_of(deployment: Deployment, game: Game | None = None, graphs: Any = None, **settings: Any) -> Crew:
+    settings = {"rate": 20.0, "synchronous": False, "lease": None} | settings
+    layout = Layout(game or ring_game(2), 1, deployment, graphs=graphs, **settings)
     plans = {index: partial(layout.plan, index, 0) for index in layout.indices}
     detached = deployment.storage is not None
     return Crew(plans, deployment, detached=detached, peers=layout.peers, labels=layout.labels)
@@ -110,8 +112,9 @@ def test_who_misses_another_names_it_and_the_run_is_set_back_or_lost() -> None:
 
 def test_players_who_come_back_after_a_resume_take_the_place_of_actors_that_should_have_ended(tmp_path: Path) -> None:
     game = ring_game(3, generator="complete")
+    graphs = membership(game.graph, [(5.0, 1, "leave"), (20.0, 1, "join")])
     deployment = Deployment(run="again", storage=tmp_path, cpus=0.5)
-    crew = crew_of(deployment, game=game, lease=600.0)
+    crew = crew_of(deployment, game, graphs, lease=600.0)
     crew.start([0, 1, 2])
     begun(crew)  # and their laboratory is killed just as player 1 has left
     first = process_of(tmp_path, 1)
@@ -122,7 +125,7 @@ def test_players_who_come_back_after_a_resume_take_the_place_of_actors_that_shou
         seed=1,
         moves=40,
         rate=20.0,
-        graphs=membership(game.graph, [(5.0, 1, "leave"), (20.0, 1, "join")]),
+        graphs=graphs,
         deployment=deployment,
         resume={"time": 6.0, "moves": [6, 6, 6], "messages": 9, "bytes": 90, "undelivered": 0, "seconds": 1.0},
         on_record=records.append,
@@ -140,7 +143,7 @@ def test_players_who_come_back_after_a_resume_take_the_place_of_actors_that_shou
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_limits, "START_S", 1.0)
+    monkeypatch.setattr(cluster_limits, "START_S", 2.0)
     monkeypatch.setattr(cluster_limits, "START_PER_PROCESS_S", 0.0)
 
 
@@ -152,7 +155,7 @@ def test_actors_that_no_node_takes_are_not_waited_for() -> None:
         play(ring_game(2), "ray", moves=5, deployment=deployment)
     assert time.monotonic() - began < 20
     assert str(caught.value) == (
-        "2 of 2 actors, of player 0, 1, did not start on nodes with labels {'site': 'north'} within 1 s; play fewer "
+        "2 of 2 actors, of player 0, 1, did not start on nodes with labels {'site': 'north'} within 2 s; play fewer "
         "players, or give Ray more CPUs and memory, or start nodes with these labels, or change cluster.labels and "
         "cluster.nodes"
     )
@@ -162,12 +165,13 @@ def test_actors_that_no_node_takes_are_not_waited_for() -> None:
 def test_data_on_nodes_that_are_not_there_is_not_waited_for(tmp_path: Path) -> None:
     plan = load_experiment("ring", ["play.runner=ray", "topology.arguments.n=3", "data.rows=30", "data.where=players"])
     text = dump_experiment(plan)
+    ray.get(ray.remote(os.getpid).remote(), timeout=60)  # so that a process for tasks is there
     with asking(Deployment(nodes={"1": {"site": "north"}, "2": {"site": "north"}})) as ask:
         with pytest.raises(StartError) as caught:
             ask(text, [0, 1, 2])
         assert str(caught.value) == (
-            "no node with labels {'site': 'north'} and a free CPU was there within 1 s to read the data of player 1, 2; "
-            "start nodes with these labels (ray start --labels=…), or change cluster.labels and cluster.nodes"
+            "no node with labels {'site': 'north'} and a free CPU was there within 2 s to read the data of player "
+            "1, 2; start nodes with these labels (ray start --labels=…), or change cluster.labels and cluster.nodes"
         )
         (spec,) = ask(text, [0])
         assert spec.data is None

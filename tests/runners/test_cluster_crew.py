@@ -1,6 +1,7 @@
 """The actors of a run as its laboratories find them: taken over, missed, ended, packed, or placed where no node is."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +12,7 @@ import networkx as nx
 import pytest
 import ray
 from ray.util.placement_group import placement_group_table
+from typer.testing import CliRunner
 
 from nashgossip.games import Game
 from nashgossip.runners import Deployment, StartError, cluster_limits, load_experiment, play
@@ -19,6 +21,7 @@ from nashgossip.runners.cluster_data import asking
 from nashgossip.runners.cluster_errors import Setback
 from nashgossip.runners.cluster_names import living
 from nashgossip.runners.cluster_plans import Layout
+from nashgossip.runners.command import app
 from nashgossip.runners.experiment import dump_experiment
 from nashgossip.topology import attach_alpha, membership
 
@@ -177,6 +180,10 @@ def test_data_on_nodes_that_are_not_there_is_not_waited_for(tmp_path: Path) -> N
         assert spec.data is None
         assert spec.rows == 30
     nowhere = "labels {'site': 'south'} .* to read the data of the players; start nodes"
+    settings = ["play.runner=ray", "topology.arguments.n=3", "data.where=players", "cluster.labels={site: south}"]
+    told = CliRunner().invoke(app, ["run", "ring", "--out", str(tmp_path / "run"), *(f"--set={s}" for s in settings)])
+    assert told.exit_code == 1
+    assert "error: no node with labels {'site': 'south'} and a free CPU" in re.sub(r"\s+", " ", told.stderr)
     with asking(Deployment(labels={"site": "south"})) as ask, pytest.raises(StartError, match=nowhere):
         ask(text, None)
     with asking(Deployment()) as ask:

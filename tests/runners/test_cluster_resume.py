@@ -23,7 +23,7 @@ from nashgossip.runners.records import RecordWriter
 from nashgossip.runners.session import _interruptible as interruptible
 from nashgossip.runners.session import engine_options
 
-from ..ray_runs import alive
+from ..ray_runs import alive, ray_session
 
 PATIENCE = 180.0
 EXPERIMENT = """\
@@ -195,26 +195,27 @@ def test_a_run_that_was_killed_before_its_first_record_is_played_from_the_start(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["synchronous", "asynchronous"])
-def test_a_sigint_at_the_last_moment_finds_nothing_to_save_and_the_run_ends(mode: str, desk: Path) -> None:
-    plan = load_experiment(str(desk / "stopped.yaml"), [f"play.mode={mode}", "cluster.players_per_actor=4"])
-    game = build_game(plan)
-    directory = RunDirectory(desk / "run")
-    options = engine_options(plan, game)
-    keeper = keeper_of(plan, directory, options)
-    assert keeper is not None
-    with RecordWriter(directory.records, game.players) as writer, interruptible(enabled=True) as told_to_stop:
+def test_a_sigint_at_the_last_moment_finds_nothing_to_save_and_the_run_ends(desk: Path) -> None:
+    with ray_session():
+        for mode in ("synchronous", "asynchronous"):
+            settings = [f"play.mode={mode}", "play.moves=6", "cluster.players_per_actor=4"]
+            plan = load_experiment(str(desk / "stopped.yaml"), settings)
+            game, directory = build_game(plan), RunDirectory(desk / mode)
+            options = engine_options(plan, game)
+            keeper = keeper_of(plan, directory, options)
+            assert keeper is not None
+            with RecordWriter(directory.records, game.players) as writer, interruptible(enabled=True) as told_to_stop:
 
-        def on_record(record: Any) -> None:
-            writer.write(record)
-            if record.time >= 6.0:
-                os.kill(os.getpid(), signal.SIGINT)
+                def on_record(record: Any, writer: RecordWriter = writer) -> None:
+                    writer.write(record)
+                    if record.time >= 6.0:
+                        os.kill(os.getpid(), signal.SIGINT)
 
-        options |= keeper.options(writer, told_to_stop)
-        outcome = play(game, "ray", seed=4, moves=6, on_record=on_record, **options)
-        assert told_to_stop()
-    assert outcome.last.time >= 6.0
-    assert rows(desk / "run")[-1]["time"] == outcome.last.time
+                options |= keeper.options(writer, told_to_stop)
+                outcome = play(game, "ray", seed=4, moves=6, on_record=on_record, **options)
+                assert told_to_stop()
+            assert outcome.last.time >= 6.0
+            assert rows(desk / mode)[-1]["time"] == outcome.last.time
 
 
 def test_a_run_that_has_not_begun_to_play_is_refused(desk: Path) -> None:

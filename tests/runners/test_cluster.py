@@ -266,7 +266,7 @@ class TestInOneSession:
         game = Game(graph, {player: PlayerSpec(model=box, data=data[player], samples=60) for player in graph})
         outcomes = [
             play(game, "rounds", seed=1, moves=15, measure=500),
-            play(game, "ray", seed=1, moves=15, measure=500, rate=20.0),
+            play(game, "ray", seed=1, moves=15, measure=500, rate=20.0, deployment=TOGETHER),
         ]
         for outcome in outcomes:
             summary = outcome.summary()

@@ -1,0 +1,99 @@
+"""A study on the command line: progress with the time it still takes, the table of its points, and its figures."""
+
+__all__ = ["run_study"]
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from .study_play import FAILED
+from .study_run import study
+from .study_trials import Trial
+from .study_view import Study
+
+_MOST_LINES = 60
+_MOST_COLUMNS = 8
+_ROUNDING = 1e-12
+_FIRST = (
+    "measured_rate",
+    "predicted_rate",
+    "equilibrium_error_rms",
+    "predicted_noise_floor_rms",
+    "nash_gap_max",
+    "bytes",
+)
+
+
+def run_study(
+    source: str, settings: Sequence[str], seed: int | None, jobs: int | None, out: str | None, console: Console
+) -> Study:
+    """Runs a study with its progress on a console, draws its figures, and shows what came of it.
+
+    Raises:
+        ValueError, KeyboardInterrupt: see `study`.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+    )
+    failures = 0
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("trials", total=None, failed="")
+
+        def on_start(there: Study | None, pending: list[Trial]) -> None:
+            if there is not None:
+                console.print(f"{len(there.table)} trials are finished already, in {there.path}", highlight=False)
+            progress.update(task, total=len(pending))
+
+        def on_trial(row: dict[str, Any]) -> None:
+            nonlocal failures
+            if row["outcome"] == FAILED:
+                failures += 1
+                console.print(
+                    f"trial {row['trial']} failed: {row['error']}",
+                    style="yellow",
+                    markup=False,
+                    highlight=False,
+                    soft_wrap=True,
+                )
+            progress.update(task, advance=1, failed=f"{failures} failed" if failures else "")
+
+        found = study(source, out=out, settings=settings, seed=seed, jobs=jobs, on_start=on_start, on_trial=on_trial)
+    console.print(_table(found))
+    console.print(f"written to {found.path}: table.parquet, curves.parquet", highlight=False, soft_wrap=True)
+    from .study_pictures import draw_study  # matplotlib is slow to import
+
+    for file in draw_study(found):
+        console.print(f"figure: {file}", highlight=False, soft_wrap=True)
+    return found
+
+
+def _table(found: Study) -> Table:
+    points = found.points
+    known = [
+        n for n in points.column_names if n not in ("point", "trials") and points.column(n).null_count < len(points)
+    ]
+    chosen = [n for n in _FIRST if n in known]
+    rest = [n for n in known if n not in (*found.varied, *chosen) and not n.endswith("_error")]
+    names = [*found.varied, *chosen, *rest][: len(found.varied) + _MOST_COLUMNS]
+    table = Table(title=f"{found.file.name}: means over {found.file.seeds} seeds", title_justify="left")
+    for name in names:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in points.slice(0, _MOST_LINES).to_pylist():
+        table.add_row(*(_cell(row[name], row.get(f"{name}_error")) for name in names))
+    return table
+
+
+def _cell(value: Any, error: float | None) -> str:
+    if value is None:
+        return "–"
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{text} ± {error:.1g}" if error and error > _ROUNDING * abs(value) else text

@@ -96,15 +96,21 @@ def draw_lines(found: Study, section: FigureSection) -> Figure | None:
 def draw_scatter(found: Study, section: FigureSection) -> Figure | None:
     """Every trial: column `y` over column `x`, with the diagonal and a band of ±5 %; None where nothing is known.
 
+    Logarithmic axes show the size of figures that are all negative, as rates are.
+
     Raises:
         StudyError: the table has no such column.
     """
     rows = _rows(found, section.x, *section.y, *([section.by] if section.by else []))
     figure, panel = _panel(section, square=True)
+    log = "log" in (section.x_scale, section.y_scale)
+    known = [row[name] for row in rows for name in (section.x, *section.y) if row[name] is not None]
+    minus = log and bool(known) and max(known) < 0
+    sign = -1 if minus else 1
     all_points: list[tuple[float, float]] = []
     for k, (label, here) in enumerate(_series(rows, section.by)):
         for y in section.y:
-            points = [(r[section.x], r[y]) for r in here if r[section.x] is not None and r[y] is not None]
+            points = [(sign * r[section.x], sign * r[y]) for r in here if None not in (r[section.x], r[y])]
             if points:
                 all_points += points
                 x, measured = (np.array(column, float) for column in zip(*points, strict=True))
@@ -124,7 +130,7 @@ def draw_scatter(found: Study, section: FigureSection) -> Figure | None:
     values = np.array(all_points, float)
     margin = 0.06 * float(np.ptp(values)) or 0.06 * float(np.abs(values).max()) or 1.0
     low, high = float(values.min()) - margin, float(values.max()) + margin
-    if section.x_scale == "log" or section.y_scale == "log":
+    if log:
         low, high = float(values[values > 0].min()) / 1.3, float(values.max()) * 1.3
     line = np.array([low, high])
     panel.plot(line, line, color="black", linewidth=0.8, label="as predicted", zorder=2)
@@ -132,7 +138,8 @@ def draw_scatter(found: Study, section: FigureSection) -> Figure | None:
     panel.fill_between(
         grid, grid * (1 - _CLOSE), grid * (1 + _CLOSE), color="0.75", alpha=0.5, linewidth=0, label="±5 %"
     )
-    panel.set(xlim=(low, high), ylim=(low, high), xlabel=_words(section.x), ylabel=", ".join(map(_words, section.y)))
+    x_label, y_label = ("−" * minus + words for words in (_words(section.x), ", ".join(map(_words, section.y))))
+    panel.set(xlim=(low, high), ylim=(low, high), xlabel=x_label, ylabel=y_label)
     panel.set_aspect("equal")
     panel.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
     return figure

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from .storage import RunPath
 from .study_play import FAILED
 from .study_run import study
-from .study_trials import Trial
 from .study_view import Study
 
 _MOST_LINES = 60
@@ -48,10 +48,10 @@ def run_study(
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("trials", total=None, failed="")
 
-        def on_start(there: Study | None, pending: list[Trial]) -> None:
-            if there is not None:
-                console.print(f"{len(there.table)} trials are finished already, in {there.path}", highlight=False)
-            progress.update(task, total=len(pending))
+        def on_start(path: RunPath, finished: int, pending: int) -> None:
+            already = f", {finished} are finished already" if finished else ""
+            console.print(f"{finished + pending} trials in {path}{already}", highlight=False, soft_wrap=True)
+            progress.update(task, total=pending)
 
         def on_trial(row: dict[str, Any]) -> None:
             nonlocal failures

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .machine import whole_cpus
-from .storage import RunPath
+from .storage import RunPath, run_path
 from .study_file import StudyError, StudyFile, load_study, parse_study
 from .study_play import FAILED
 from .study_store import StudyStore
 from .study_trials import Trial, plan_trials
-from .study_view import Study, read_study
+from .study_view import Study
 
 _SECONDS = 5.0
 """Between two writings of the tables while trials are played."""
@@ -25,7 +25,7 @@ def study(
     settings: Sequence[str] = (),
     seed: int | None = None,
     jobs: int | None = None,
-    on_start: Callable[[Study | None, list[Trial]], None] | None = None,
+    on_start: Callable[[RunPath, int, int], None] | None = None,
     on_trial: Callable[[dict[str, Any]], None] | None = None,
 ) -> Study:
     """Plays the trials of a study that are not finished yet, side by side, and returns what was found.
@@ -38,7 +38,7 @@ def study(
         settings: `key=value` each, see `load_study`.
         seed: of the study, instead of that in the file.
         jobs: trials at a time; as many as there are processors if left out.
-        on_start: is told, before any is played, what is there already (None if nothing), and the trials to play.
+        on_start: is told the directory, how many trials are finished, and how many are to be played.
         on_trial: is told the row of each trial as it ends.
 
     Raises:
@@ -49,7 +49,7 @@ def study(
     """
     if jobs is not None and jobs < 1:
         raise StudyError(f"jobs is {jobs}, expected at least 1")
-    file = source if isinstance(source, StudyFile) else _file(source, settings)
+    file = _file(source, settings)
     if seed is not None:
         if seed < 0:
             raise StudyError(f"seed is {seed}, expected a whole number of at least 0")
@@ -61,7 +61,7 @@ def study(
     found = {number: one for number, one in store.finished().items() if number < len(trials)}
     pending = [trial for trial in trials if trial.number not in found]
     if on_start is not None:
-        on_start(read_study(store.path) if found else None, pending)
+        on_start(store.path, len(found), len(pending))
     since = time.monotonic()
 
     def on_found(trial: Trial, result: dict[str, Any]) -> None:
@@ -103,7 +103,9 @@ def study(
     return Study(store.path, file, len(trials), table, curves)
 
 
-def _file(source: str | RunPath | Mapping[str, Any], settings: Sequence[str]) -> StudyFile:
+def _file(source: str | RunPath | Mapping[str, Any] | StudyFile, settings: Sequence[str]) -> StudyFile:
+    if isinstance(source, StudyFile):
+        source = source.model_dump(mode="json", by_alias=True)
     return parse_study(source, settings=settings) if isinstance(source, Mapping) else load_study(source, settings)
 
 
@@ -111,7 +113,5 @@ def _place(source: Any, file: StudyFile) -> RunPath | str:
     """The directory of a study that goes on, else a new one."""
     if isinstance(source, Mapping | StudyFile):
         return StudyStore.fresh(file.name)
-    from .storage import run_path
-
     where = run_path(source)
     return where if where.is_dir() and (where / "study.yaml").is_file() else StudyStore.fresh(file.name)

@@ -2,6 +2,7 @@
 
 __all__ = ["Study", "read_study"]
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,6 @@ from .storage import RunPath, run_path
 from .study_file import StudyFile
 from .study_play import FAILED
 from .study_store import StudyStore, tabulate
-from .study_trials import plan_trials
 
 _SHOWN = 200
 _ROUNDING = 1e-12
@@ -147,9 +147,9 @@ def read_study(path: RunPath | str) -> Study:
         StorageError: nothing here can reach the storage of the URL.
     """
     file, found = StudyStore.read(path)
-    planned = len(plan_trials(file, file.base()))
+    points = (file.trials or 0) if file.mode == "sample" else math.prod(map(len, file.vary.values()))
     table, curves = tabulate(found[number] for number in sorted(found))
-    return Study(run_path(path), file, planned, table, curves)
+    return Study(run_path(path), file, points * file.seeds, table, curves)
 
 
 def _shown(value: Any, error: float | None) -> str:

@@ -17,14 +17,9 @@ from .study_view import Study
 _MOST_LINES = 60
 _MOST_COLUMNS = 8
 _ROUNDING = 1e-12
-_FIRST = (
-    "measured_rate",
-    "predicted_rate",
-    "equilibrium_error_rms",
-    "predicted_noise_floor_rms",
-    "nash_gap_max",
-    "bytes",
-)
+_FIRST = ("measured_rate", "predicted_rate", "equilibrium_error_rms", "predicted_noise_floor_rms")
+_LAST = "rate_ratio"
+"""The last column that all trials have."""
 
 
 def run_study(
@@ -78,11 +73,10 @@ def run_study(
 
 def _table(found: Study) -> Table:
     points = found.points
-    known = [
-        n for n in points.column_names if n not in ("point", "trials") and points.column(n).null_count < len(points)
-    ]
+    known = [n for n in points.column_names if points.column(n).null_count < len(points)]
     chosen = [n for n in _FIRST if n in known]
-    rest = [n for n in known if n not in (*found.varied, *chosen) and not n.endswith("_error")]
+    own = points.column_names.index(_LAST) + 1 if _LAST in points.column_names else 0  # where those of measures begin
+    rest = [n for n in points.column_names[own:] if n in known and not n.endswith("_error") and n != "seconds"]
     names = [*found.varied, *chosen, *rest][: len(found.varied) + _MOST_COLUMNS]
     table = Table(title=f"{found.file.name}: means over {found.file.seeds} seeds", title_justify="left")
     for name in names:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from scipy.special import stdtrit
 
 from .storage import RunPath, write_whole
@@ -23,7 +24,9 @@ _CLOSE = 0.05
 _SURE = 0.975
 _GRID = 60
 _MOST_SERIES = 24
+_MOST_INSIDE = 8
 _SIZE = (6.4, 4.4)
+_BESIDE: dict[str, Any] = {"fontsize": 7, "loc": "center left", "bbox_to_anchor": (1.02, 0.5), "frameon": False}
 
 
 def draw_study(found: Study) -> list[RunPath]:
@@ -89,7 +92,8 @@ def draw_lines(found: Study, section: FigureSection) -> Figure | None:
         panel.set_xticks(list(places.values()), [str(p) for p in places], rotation=30, ha="right", fontsize=8)
     panel.set(xlabel=_words(section.x), ylabel=", ".join(map(_words, section.y)) if len(section.y) < 3 else "")
     if section.by or len(section.y) > 1:
-        panel.legend(fontsize=8, title=_words(section.by) if section.by else None, title_fontsize=8)
+        many = len(panel.get_legend_handles_labels()[1]) > _MOST_INSIDE
+        panel.legend(title=_words(section.by or ""), title_fontsize=8, **(_BESIDE if many else {"fontsize": 8}))
     return figure
 
 
@@ -141,7 +145,7 @@ def draw_scatter(found: Study, section: FigureSection) -> Figure | None:
     x_label, y_label = ("−" * minus + words for words in (_words(section.x), ", ".join(map(_words, section.y))))
     panel.set(xlim=(low, high), ylim=(low, high), xlabel=x_label, ylabel=y_label)
     panel.set_aspect("equal")
-    panel.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    panel.legend(title=_words(section.by or ""), title_fontsize=8, **_BESIDE)
     return figure
 
 
@@ -181,14 +185,7 @@ def draw_curves(found: Study, section: FigureSection) -> Figure | None:
         return None
     panel.set(xlabel="moves per player" if over == "time" else _words(over), ylabel=_words(y))
     if section.by:
-        panel.legend(
-            fontsize=7,
-            title=_words(section.by),
-            title_fontsize=8,
-            loc="center left",
-            bbox_to_anchor=(1.02, 0.5),
-            frameon=False,
-        )
+        panel.legend(title=_words(section.by), title_fontsize=8, **_BESIDE)
     return figure
 
 
@@ -203,6 +200,14 @@ def _panel(section: FigureSection, *, square: bool = False) -> tuple[Figure, Axe
     figure = Figure(figsize=(6.8, 5.0) if square else _SIZE, layout="constrained")
     panel = figure.subplots()
     panel.set(title=section.title, xscale=section.x_scale, yscale=section.y_scale)
+    for axis, scale in ((panel.xaxis, section.x_scale), (panel.yaxis, section.y_scale)):
+        if scale == "log":
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(FuncFormatter(_plain))
+            axis.set_minor_formatter(NullFormatter())
+        else:
+            axis.set_major_locator(MaxNLocator(6))
+            axis.set_major_formatter(_scalar())
     panel.grid(linewidth=0.4, alpha=0.6)
     panel.spines[["top", "right"]].set_visible(False)
     return figure, panel
@@ -263,5 +268,17 @@ def _common(curves: list[Any], *, log: bool, log_x: bool) -> tuple[Any, Any]:
     return x, np.stack([np.interp(x, c[0], np.log(c[1]) if log else c[1]) for c in curves])
 
 
+def _scalar() -> ScalarFormatter:
+    """A power of ten beside the axis for figures that are very small or large."""
+    formatter = ScalarFormatter()
+    formatter.set_powerlimits((-2, 4))
+    return formatter
+
+
+def _plain(value: float, _: Any) -> str:
+    """A figure on a logarithmic axis; powers of ten only where there are many of them."""
+    return f"{value:g}" if 1e-3 <= value < 1e5 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+
+
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return name if "." in name else name.replace("_", " ")  # keys of the experiment stay as they are written

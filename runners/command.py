@@ -171,8 +171,8 @@ def study(
         try:
             with _wrong_request(console):
                 found = run_study(source, settings or [], seed, jobs, out, console)
-        except KeyboardInterrupt:
-            _fail(console, "interrupted; go on with the same command and --out", 130)
+        except KeyboardInterrupt as error:
+            _fail(console, f"interrupted; {error or 'nothing was played'}", 130)
         if as_json:
             print_result(json.dumps(found.summary(), allow_nan=False))
     if found.failed:

@@ -2,7 +2,9 @@
 
 __all__ = ["run_study"]
 
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +18,9 @@ from .study_view import Study
 
 _MOST_LINES = 60
 _MOST_COLUMNS = 8
+_SECONDS = 10.0
+"""Between two lines of progress where no bar can be drawn."""
+
 _ROUNDING = 1e-12
 _FIRST = ("measured_rate", "predicted_rate", "equilibrium_error_rms", "predicted_noise_floor_rms")
 _LAST = "rate_ratio"
@@ -39,17 +44,21 @@ def run_study(
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=False),
     )
-    failures = 0
+    failures = done = total = 0
+    begun = told = time.monotonic()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("trials", total=None, failed="")
 
         def on_start(path: RunPath, finished: int, pending: int) -> None:
             already = f", {finished} are finished already" if finished else ""
             console.print(f"{finished + pending} trials in {path}{already}", highlight=False, soft_wrap=True)
+            nonlocal total, begun
+            total, begun = pending, time.monotonic()
             progress.update(task, total=pending)
 
         def on_trial(row: dict[str, Any]) -> None:
-            nonlocal failures
+            nonlocal failures, done, told
+            done += 1
             if row["outcome"] == FAILED:
                 failures += 1
                 console.print(
@@ -60,6 +69,11 @@ def run_study(
                     soft_wrap=True,
                 )
             progress.update(task, advance=1, failed=f"{failures} failed" if failures else "")
+            now = time.monotonic()
+            if not console.is_terminal and now - told > _SECONDS:  # a log, where no bar is drawn anew
+                told = now
+                left = timedelta(seconds=round((now - begun) / done * (total - done)))
+                console.print(f"{done} of {total} trials, about {left} left", highlight=False)
 
         found = study(source, out=out, settings=settings, seed=seed, jobs=jobs, on_start=on_start, on_trial=on_trial)
     console.print(_table(found))

@@ -53,7 +53,8 @@ def draw_study(found: Study) -> list[RunPath]:
 def draw_lines(found: Study, section: FigureSection) -> Figure | None:
     """Columns `y` over column `x`: mean over seeds, and its 95 % confidence interval (Student's) as a band.
 
-    Where `x` has values that are no numbers they stand side by side. None where nothing is known.
+    Left out where a trial does not know `y`. On a logarithmic axis means and intervals are those of logarithms. Where
+    `x` has values that are no numbers they stand side by side. None where nothing is known.
 
     Raises:
         StudyError: the table has no such column.
@@ -64,7 +65,7 @@ def draw_lines(found: Study, section: FigureSection) -> Figure | None:
     drawn = False
     for k, (label, here) in enumerate(_series(rows, section.by)):
         for m, y in enumerate(section.y):
-            points = _means(here, section.x, y, places)
+            points = _means(here, section.x, y, places, section.y_scale == "log")
             if not points:
                 continue
             x, mean, low, high = (np.array(column) for column in zip(*points, strict=True))
@@ -242,14 +243,17 @@ def _places(rows: list[dict[str, Any]], x: str) -> dict[Any, int]:
     return {} if all(isinstance(v, int | float) for v in values) else {v: k for k, v in enumerate(values)}
 
 
-def _means(rows: list[dict[str, Any]], x: str, y: str, places: dict[Any, int]) -> list[tuple[float, ...]]:
-    """x, mean, and the ends of its interval, for each value of x of which all trials know y."""
+def _means(rows: list[dict[str, Any]], x: str, y: str, places: dict[Any, int], log: bool) -> list[tuple[float, ...]]:
+    """x, mean, and the ends of its interval, for each value of x at which all trials know y."""
     found: list[tuple[float, ...]] = []
     for value in sorted(dict.fromkeys(row[x] for row in rows), key=lambda v: places.get(v, v)):
-        known = np.array([row[y] for row in rows if row[x] == value and row[y] is not None], float)
-        if len(known):
-            half = float(_half(known[:, None])[0])
-            found.append((places.get(value, value), float(known.mean()), known.mean() - half, known.mean() + half))
+        values = [row[y] for row in rows if row[x] == value]
+        if None in values or (log and min(values) <= 0):
+            continue
+        known = np.log(values) if log else np.array(values, float)
+        mean, half = float(known.mean()), float(_half(known[:, None])[0])
+        ends = (mean, mean - half, mean + half)
+        found.append((places.get(value, value), *(float(np.exp(v)) if log else v for v in ends)))
     return found
 
 

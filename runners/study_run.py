@@ -97,7 +97,7 @@ def study(
         finally:
             table, curves = store.tabulate(found)
         if len(found) < len(trials):
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(f"go on with: nashgossip study {store.path}")
     else:
         table, curves = store.tabulate(found)
     return Study(store.path, file, len(trials), table, curves)

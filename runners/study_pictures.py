@@ -1,6 +1,6 @@
 """Figures of a study: means with confidence bands over seeds, predicted against measured, and curves over time."""
 
-__all__ = ["draw_curves", "draw_lines", "draw_scatter", "draw_study"]
+__all__ = ["draw_curves", "draw_dots", "draw_lines", "draw_scatter", "draw_study"]
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -99,29 +99,59 @@ def draw_lines(found: Study, section: FigureSection) -> Figure | None:
 
 
 def draw_scatter(found: Study, section: FigureSection) -> Figure | None:
-    """Every trial: column `y` over column `x`, with the diagonal and a band of ±5 %; None where nothing is known.
+    """Every trial: measured `y` over predicted `x`, with the diagonal and a band of ±5 %; None where nothing is known.
 
     Logarithmic axes show the size of figures that are all negative, as rates are.
 
     Raises:
         StudyError: the table has no such column.
     """
-    rows = _rows(found, section.x, *section.y, *([section.by] if section.by else []))
     figure, panel = _panel(section, square=True)
-    log = "log" in (section.x_scale, section.y_scale)
+    values = _dots(found, section, panel)
+    if not len(values):
+        return None
+    margin = 0.06 * float(np.ptp(values)) or 0.06 * float(np.abs(values).max()) or 1.0
+    low, high = float(values.min()) - margin, float(values.max()) + margin
+    if _log(section):
+        low, high = float(values.min()) / 1.3, float(values.max()) * 1.3
+    line = np.array([low, high])
+    panel.plot(line, line, color="black", linewidth=0.8, label="as predicted", zorder=2)
+    grid = np.linspace(low, high, _GRID)
+    band = (grid * (1 - _CLOSE), grid * (1 + _CLOSE))
+    panel.fill_between(grid, *band, color="0.75", alpha=0.5, linewidth=0, label="±5 %")
+    panel.set(xlim=(low, high), ylim=(low, high))
+    panel.set_aspect("equal")
+    panel.legend(title=_words(section.by or ""), title_fontsize=8, **_BESIDE)
+    return figure
+
+
+def draw_dots(found: Study, section: FigureSection) -> Figure | None:
+    """Every trial: column `y` over column `x`, a mark for each value of `by`; else as `draw_scatter`."""
+    figure, panel = _panel(section)
+    if not len(_dots(found, section, panel)):
+        return None
+    if section.by:
+        panel.legend(title=_words(section.by), title_fontsize=8, **_BESIDE)
+    return figure
+
+
+def _dots(found: Study, section: FigureSection, panel: Axes) -> Any:
+    """Draws the trials: their places, `[n, 2]`."""
+    rows = _rows(found, section.x, *section.y, *([section.by] if section.by else []))
     known = [row[name] for row in rows for name in (section.x, *section.y) if row[name] is not None]
-    minus = log and bool(known) and max(known) < 0
+    minus = _log(section) and bool(known) and max(known) < 0
     sign = -1 if minus else 1
-    all_points: list[tuple[float, float]] = []
+    drawn: list[tuple[float, float]] = []
     for k, (label, here) in enumerate(_series(rows, section.by)):
         for y in section.y:
             points = [(sign * r[section.x], sign * r[y]) for r in here if None not in (r[section.x], r[y])]
+            points = [point for point in points if min(point) > 0 or not _log(section)]
             if points:
-                all_points += points
-                x, measured = (np.array(column, float) for column in zip(*points, strict=True))
+                drawn += points
+                places, heights = (np.array(column, float) for column in zip(*points, strict=True))
                 panel.scatter(
-                    x,
-                    measured,
+                    places,
+                    heights,
                     s=26,
                     marker=_MARKS[k // len(_COLOURS) % 7],
                     color=_COLOURS[k % len(_COLOURS)],
@@ -130,24 +160,13 @@ def draw_scatter(found: Study, section: FigureSection) -> Figure | None:
                     label=label,
                     zorder=3,
                 )
-    if not all_points:
-        return None
-    values = np.array(all_points, float)
-    margin = 0.06 * float(np.ptp(values)) or 0.06 * float(np.abs(values).max()) or 1.0
-    low, high = float(values.min()) - margin, float(values.max()) + margin
-    if log:
-        low, high = float(values[values > 0].min()) / 1.3, float(values.max()) * 1.3
-    line = np.array([low, high])
-    panel.plot(line, line, color="black", linewidth=0.8, label="as predicted", zorder=2)
-    grid = np.linspace(low, high, _GRID)
-    panel.fill_between(
-        grid, grid * (1 - _CLOSE), grid * (1 + _CLOSE), color="0.75", alpha=0.5, linewidth=0, label="±5 %"
-    )
-    x_label, y_label = ("−" * minus + words for words in (_words(section.x), ", ".join(map(_words, section.y))))
-    panel.set(xlim=(low, high), ylim=(low, high), xlabel=x_label, ylabel=y_label)
-    panel.set_aspect("equal")
-    panel.legend(title=_words(section.by or ""), title_fontsize=8, **_BESIDE)
-    return figure
+    labels = _words(section.x), ", ".join(map(_words, section.y))
+    panel.set(xlabel="−" * minus + labels[0], ylabel="−" * minus + labels[1])
+    return np.array(drawn, float)
+
+
+def _log(section: FigureSection) -> bool:
+    return "log" in (section.x_scale, section.y_scale)
 
 
 def draw_curves(found: Study, section: FigureSection) -> Figure | None:
@@ -192,6 +211,7 @@ def draw_curves(found: Study, section: FigureSection) -> Figure | None:
 
 _DRAW: dict[str, Callable[[Study, FigureSection], Figure | None]] = {
     "curves": draw_curves,
+    "dots": draw_dots,
     "lines": draw_lines,
     "scatter": draw_scatter,
 }

@@ -1,11 +1,13 @@
 """Studies on Ray Tune: the table, what is gone on with, trials that fail, SIGKILL in the middle, and the command."""
 
+import contextlib
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,6 +179,7 @@ def test_the_list_names_studies() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("session")
 def test_a_study_killed_in_the_middle_ends_with_the_same_table(tmp_path: Path) -> None:
     content = {**SMALL, "set": {**SMALL["set"], "play.moves": 150, "play.samples": 500}, "seeds": 4, "figures": {}}
@@ -198,3 +201,41 @@ def test_a_study_killed_in_the_middle_ends_with_the_same_table(tmp_path: Path) -
     assert again.curves is not None
     assert again.curves.equals(whole.curves)
     assert {name: (out / "trials" / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("session")
+def test_a_trial_whose_process_dies_is_a_row_and_is_played_again_when_the_study_goes_on(tmp_path: Path) -> None:
+    import psutil  # Ray's own copy, on the path since ray was imported
+
+    content = {**SMALL, "set": {**SMALL["set"], "play.moves": 150}, "figures": {}, "seeds": 1}
+    killed = threading.Event()
+
+    def kill_one_that_plays() -> None:
+        end = time.monotonic() + 90
+        while time.monotonic() < end and not killed.is_set():
+            time.sleep(0.02)
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if "Trainable.train" in " ".join(process.cmdline()):
+                        process.kill()
+                        killed.set()
+                        break
+
+    killer = threading.Thread(target=kill_one_that_plays)
+
+    def on_trial(row: dict[str, Any]) -> None:
+        if row["trial"] == 0:
+            killer.start()
+
+    found = study(content, out=tmp_path / "s", jobs=1, on_trial=on_trial)
+    killer.join()
+    assert killed.is_set()
+    (lost,) = (row for row in found.table.to_pylist() if row["outcome"] == "failed")
+    assert lost["error"] == "its process died"
+    assert len(found.table) == 3
+    assert read_study(tmp_path / "s").table.column("trial").to_pylist() == sorted({0, 1, 2} - {lost["trial"]})
+    again: list[dict[str, Any]] = []
+    assert study(content, out=tmp_path / "s", jobs=1, on_trial=again.append).failed == 0
+    assert [row["trial"] for row in again] == [lost["trial"]]

@@ -59,7 +59,7 @@ def draw_lines(found: Study, section: FigureSection) -> Figure | None:
     Raises:
         StudyError: the table has no such column.
     """
-    rows = _rows(found, section.x, *section.y, *([section.by] if section.by else []))
+    rows = _rows(found, section, section.x, *section.y)
     places = _places(rows, section.x)
     figure, panel = _panel(section)
     drawn = False
@@ -137,7 +137,7 @@ def draw_dots(found: Study, section: FigureSection) -> Figure | None:
 
 def _dots(found: Study, section: FigureSection, panel: Axes) -> Any:
     """Draws the trials: their places, `[n, 2]`."""
-    rows = _rows(found, section.x, *section.y, *([section.by] if section.by else []))
+    rows = _rows(found, section, section.x, *section.y)
     known = [row[name] for row in rows for name in (section.x, *section.y) if row[name] is not None]
     minus = _log(section) and bool(known) and max(known) < 0
     sign = -1 if minus else 1
@@ -181,7 +181,7 @@ def draw_curves(found: Study, section: FigureSection) -> Figure | None:
         return None
     over, y = section.x or "time", section.y[0]
     _require_columns(found.curves.column_names, (over, y), "curves.parquet")
-    rows = _rows(found, *([section.by] if section.by else []))
+    rows = _rows(found, section)
     curves: dict[int, list[tuple[float, float]]] = {}
     columns = (found.curves.column(name).to_pylist() for name in ("trial", over, y))
     log = section.y_scale == "log"
@@ -234,12 +234,13 @@ def _panel(section: FigureSection, *, square: bool = False) -> tuple[Figure, Axe
     return figure, panel
 
 
-def _rows(found: Study, *names: str) -> list[dict[str, Any]]:
-    """The rows of trials that did not fail, once it is known that the table has the columns."""
+def _rows(found: Study, section: FigureSection, *names: str) -> list[dict[str, Any]]:
+    """The rows that a figure is of, those of trials that failed left out, once it is known that the columns exist."""
     rows: list[dict[str, Any]] = [row for row in found.table.to_pylist() if row["outcome"] != FAILED]
     if rows:
-        _require_columns(found.table.column_names, names, "table.parquet")
-    return rows
+        asked = [*names, *section.where, *([section.by] if section.by else [])]
+        _require_columns(found.table.column_names, asked, "table.parquet")
+    return [row for row in rows if all(row[name] == value for name, value in section.where.items())]
 
 
 def _require_columns(known: Sequence[str], names: Sequence[str], where: str) -> None:

@@ -29,8 +29,12 @@ _SIZE = (6.4, 4.4)
 _BESIDE: dict[str, Any] = {"fontsize": 7, "loc": "center left", "bbox_to_anchor": (1.02, 0.5), "frameon": False}
 
 
-def draw_study(found: Study) -> list[RunPath]:
+def draw_study(found: Study, names: Sequence[str] | None = None) -> list[RunPath]:
     """Draws the figures that the study file asks for into its directory, each as PNG and as SVG.
+
+    Arguments:
+        found: the study.
+        names: of figures; all if left out.
 
     Returns:
         The files written; none for a figure of which no trial knows anything.
@@ -39,11 +43,13 @@ def draw_study(found: Study) -> list[RunPath]:
         StudyError: a figure of columns that there are not.
     """
     written: list[RunPath] = []
-    for name, section in found.file.figures.items():
+    for name in found.file.figures if names is None else names:
+        section = found.file.figures[name]
         figure = _DRAW[section.kind](found, section)
-        for suffix in ("png", "svg") if figure is not None else ():
+        if figure is None:
+            continue
+        for suffix in ("png", "svg"):
             buffer = io.BytesIO()
-            assert figure is not None
             figure.savefig(buffer, format=suffix, dpi=150)
             written.append(found.path / f"{name}.{suffix}")
             write_whole(written[-1], buffer.getvalue())

@@ -40,7 +40,11 @@ SMALL: dict[str, Any] = {
         "nothing": {"x": "alpha.self_weight", "y": ["accuracy_max"]},
     },
 }
-FAILING = {**SMALL, "vary": {"topology.generator": ["ring", "no_such_graph", "complete"]}, "figures": {}}
+FAILING = {
+    **SMALL,
+    "vary": {"topology.generator": ["ring", "no_such_graph", "complete"]},
+    "figures": {"wrong": {"x": "trial", "y": ["no_such_column"]}, "right": {"x": "trial", "y": ["predicted_rate"]}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +135,8 @@ def test_failed_trials_are_rows_and_do_not_stop_the_others(tmp_path: Path) -> No
     summary = json.loads(done.stdout)
     assert (summary["trials"], summary["finished"], summary["failed"]) == (3, 3, 1)
     assert "trial 1 failed: UnknownNameError: unknown generator 'no_such_graph'" in done.stderr
+    assert "no figure wrong: a figure asks for column 'no_such_column', which table.parquet has not" in done.stderr
+    assert (tmp_path / "s" / "right.svg").is_file()
     table = read_study(tmp_path / "s").table
     assert [error is None for error in table.column("error").to_pylist()] == [True, False, True]
     assert table.column("outcome").to_pylist()[1] == "failed"
@@ -163,6 +169,33 @@ def test_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtraError, match='pip install "nashgossip\\[frames\\]"'):
         found.frame()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_differences_are_taken_seed_by_seed(tmp_path: Path) -> None:
+    found = study({**SMALL, "paired": True, "curves": False}, out=tmp_path / "s")
+    table = found.differences("alpha.self_weight", 0.2)
+    assert table.column("alpha.self_weight").to_pylist() == [0.4, 0.6]
+    rows = {(r["alpha.self_weight"], r["replicate"]): r["equilibrium_error_rms"] for r in found.table.to_pylist()}
+    apart = [rows[0.4, k] - rows[0.2, k] for k in range(2)]
+    assert table.column("equilibrium_error_rms").to_pylist()[0] == pytest.approx(sum(apart) / 2)
+    assert table.column("equilibrium_error_rms_error").to_pylist()[0] == pytest.approx(abs(apart[0] - apart[1]) / 2)
+    assert table.column("trials").to_pylist() == [2, 2]
+    with pytest.raises(StudyError, match="no trial has alpha.self_weight = 0.3, expected a varied key"):
+        found.differences("alpha.self_weight", 0.3)
+    with pytest.raises(StudyError, match="has other seeds at every point; play it with paired: true"):
+        study(SMALL, out=tmp_path / "t").differences("alpha.self_weight", 0.2)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_study_on_another_storage(tmp_path: Path) -> None:
+    where = f"memory://{tmp_path.name}/s"
+    found = study({**SMALL, "seeds": 1}, out=where)
+    assert len(draw_study(found)) == 6
+    assert read_study(where).table.equals(found.table)
+    described = study({**SMALL, "seeds": 1, "description": "other words"}, out=where)
+    assert read_study(where).file.description == "other words"
+    assert described.table.equals(found.table)
 
 
 def test_columns_of_several_kinds() -> None:

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,6 @@ from .study_file import StudyError, StudyFile
 from .study_play import FAILED
 from .study_store import StudyStore, tabulate
 
-_SHOWN = 200
-_ROUNDING = 1e-12
 _PLAIN = ("trial", "point", "replicate", "seed")
 
 
@@ -161,20 +158,9 @@ class Study:
         }
 
     def _repr_html_(self) -> str:
-        table = self.points
-        names = [n for n in table.column_names if not n.endswith("_error") and table.column(n).null_count < len(table)]
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-        body = ""
-        for row in table.slice(0, _SHOWN).to_pylist():
-            body += (
-                "<tr>" + "".join(f"<td>{escape(_shown(row[n], row.get(f'{n}_error')))}</td>" for n in names) + "</tr>"
-            )
-        title = f"{self.file.name}: {len(self.table)} of {self.planned} trials, {self.failed} failed"
-        more = f"<p>{len(table) - _SHOWN} more points</p>" if len(table) > _SHOWN else ""
-        return (
-            f"<table><caption>{escape(title)}; mean ± standard error over seeds</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
-        )
+        from .study_html import study_html  # for notebooks alone
+
+        return study_html(self)
 
 
 def read_study(path: RunPath | str) -> Study:
@@ -201,10 +187,3 @@ def _mean_of(name: str, values: list[float | None]) -> dict[str, float | None]:
         name: float(np.mean(known)) if whole else None,
         f"{name}_error": float(np.std(known, ddof=1) / np.sqrt(len(known))) if several else None,
     }
-
-
-def _shown(value: Any, error: float | None) -> str:
-    if value is None:
-        return "–"
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return f"{text} ± {error:.2g}" if error and error > _ROUNDING * abs(value) else text

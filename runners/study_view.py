@@ -96,7 +96,7 @@ class Study:
         Raises:
             StudyError: the study is not paired, or has no such key or value.
         """
-        if not self.file.paired:
+        if not self.file.paired and isinstance(self.file.seeds, int):
             raise StudyError(f"study {self.file.name} has other seeds at every point; play it with paired: true")
         points = self._by_point()
         if not any(here[0].get(key) == value for here in points.values()) or key not in self.varied:
@@ -142,8 +142,8 @@ class Study:
         return {
             "study": self.file.name,
             "trials": self.planned,
-            "points": self.planned // self.file.seeds,
-            "seeds": self.file.seeds,
+            "points": self.planned // self.file.replicates,
+            "seeds": self.file.replicates,
             "seed": self.file.seed,
             "finished": len(rows),
             "failed": self.failed,
@@ -176,7 +176,7 @@ def read_study(path: RunPath | str) -> Study:
     file, found = StudyStore.read(path)
     points = (file.trials or 0) if file.mode == "sample" else math.prod(map(len, file.vary.values()))
     table, curves = tabulate(found[number] for number in sorted(found))
-    return Study(run_path(path), file, points * file.seeds, table, curves)
+    return Study(run_path(path), file, points * file.replicates, table, curves)
 
 
 def _mean_of(name: str, values: list[float | None]) -> dict[str, float | None]:

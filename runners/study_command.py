@@ -48,14 +48,16 @@ def run_study(
     failures = done = total = 0
     begun = told = time.monotonic()
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("trials", total=None, failed="")
+        task = progress.add_task(
+            "trials", total=None, failed="", visible=False
+        )  # until the request is known to be right
 
         def on_start(path: RunPath, finished: int, pending: int) -> None:
             already = f", {finished} are finished already" if finished else ""
             console.print(f"{finished + pending} trials in {path}{already}", highlight=False, soft_wrap=True)
             nonlocal total, begun
             total, begun = pending, time.monotonic()
-            progress.update(task, total=pending)
+            progress.update(task, total=pending, visible=True)
 
         def on_trial(row: dict[str, Any]) -> None:
             nonlocal failures, done, told

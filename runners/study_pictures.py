@@ -238,7 +238,8 @@ _DRAW: dict[str, Callable[[Study, FigureSection], Figure | None]] = {
 def _panel(section: FigureSection, *, square: bool = False) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6.8, 5.0) if square else _SIZE, layout="constrained")
     panel = figure.subplots()
-    panel.set(title=section.title, xscale=section.x_scale, yscale=section.y_scale)
+    panel.set(xscale=section.x_scale, yscale=section.y_scale)
+    panel.set_title(section.title, pad=14)  # above the power of ten of the axis
     for axis, scale in ((panel.xaxis, section.x_scale), (panel.yaxis, section.y_scale)):
         if scale == "log":
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

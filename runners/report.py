@@ -1,43 +1,31 @@
 """A run as one HTML file that opens without network: words, graph with a time slider, curves, tables, settings."""
 
-__all__ = ["render_report", "write_report"]
+__all__ = ["render_report", "run_page", "write_report"]
 
-import base64
-import hashlib
 import io
-import json
-from importlib import resources
 from typing import Any
-
-import jinja2
-import yaml
-from markupsafe import Markup
 
 from ..topology import spectral_radius
 from .directory import RunDirectoryError
 from .figure_shares import draw_influence, draw_mixtures
 from .reading import RunView, read_run
 from .report_data import chosen_records, report_data
+from .report_graph import Drawing, draw_plan
+from .report_html import png_url, render_page
+from .report_table import players_table
 from .report_words import happened, played, predicted_words, troubles
+from .sheets import read_sheets
 from .storage import RunPath, run_path, write_whole
 
 _PICTURES = {
     "samples.png": "What players generate: on the left before they listened to anyone, on the right at the end.",
     "looks.png": "What close looks showed, over moves per player.",
 }
-_MOST_ROWS = 1_000
 _DENSE = 1_000
-_COLUMNS = {
-    "player": "player",
-    "moves": "moves",
-    "regret": "regret (nats)",
-    "error": "RMS error",
-    "floor": "predicted floor",
-    "held_out": "held-out (nats a row)",
-    "total_variation": "total variation",
-    "accuracy": "accuracy",
-    "staleness": "staleness (moves)",
-}
+_SIGNATURES = (
+    "Looked for are oscillation or divergence, poor synthetic data of a sender, lagging players, and a communication "
+    "bottleneck."
+)
 
 
 def write_report(run: RunPath | str | RunView, out: RunPath | str | None = None) -> RunPath:
@@ -71,42 +59,58 @@ def render_report(view: RunView) -> str:
     Times are thinned to at most 600 points, which the page says. A Content-Security-Policy forbids all connections and
     every script but its own, which its hash names.
     """
-    at = chosen_records(view)
+    return run_page(view, draw_plan(view))
+
+
+def run_page(view: RunView, drawing: Drawing | None, *, live: str | None = None) -> str:
+    """The page of a run, alone or live.
+
+    Arguments:
+        view: the run.
+        drawing: its graph, see `draw_plan`.
+        live: address of the events that a live page asks for; None for a page that stands alone.
+    """
+    at = chosen_records(view, drawing)
     predicted = _predicted(view)
-    script, style = _source("report_page.js"), _source("report_page.css")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    columns, rows = _table(view)
-    return environment.from_string(_source("report_page.html")).render(
+    table = players_table(view)
+    signatures = (view.diagnosis or {}).get("signatures", [])
+    sheets = [{"time": s.time, "who": s.who, "url": png_url(s.png)} for s in read_sheets(view.path)]
+    data = {
+        **report_data(view, at, predicted, drawing),
+        "sheets": sheets,
+        "live": live,
+        "ended": view.ended,
+    }
+    return render_page(
+        "report_page.html",
+        scripts=["report_page.js", "report_table.js", *(["watch_page.js"] if live else [])],
+        data=data,
+        live=live is not None,
+        settings=view.experiment.model_dump(mode="json"),
+        settings_title="The experiment, every default written out",
         name=view.experiment.name,
         outcome=(view.summary or {}).get("outcome", "not ended"),
+        about=view.about,
+        notes=view.notes,
         played=played(view),
         predicted=predicted_words(predicted),
         happened=happened(view),
         reasons=(view.diagnosis or {}).get("reasons", []),
-        signatures=(view.diagnosis or {}).get("signatures", []),
-        troubles=troubles(view),
+        signatures=signatures,
+        looked_for=_SIGNATURES if signatures else f"None was recognised. {_SIGNATURES}",
+        troubles=troubles(view.troubles),
         untold=max(0, len(view.troubles) - 50),
-        notes=view.notes,
-        shown=len(at),
-        records=len(view.run),
-        columns=columns,
-        rows=rows,
-        left_out=max(0, len(view.players or ()) - len(rows)),
+        shown=f"Shown are {len(at)} of {len(view.run)} records, evenly spaced."
+        if len(at) < len(view.run)
+        else f"All {len(at)} records are shown.",
+        undrawn="No graph is drawn: the directory holds none." if drawing is None else drawing.note,
+        columns=table.heads,
+        rows=table.cells,
+        left_out=table.left_out,
+        table_title=table.title,
         pictures=_pictures(view),
-        settings=yaml.safe_dump(view.experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
-        about=view.about,
-        digest=digest,
-        script=Markup(script),
-        style=Markup(style),
-        data=Markup(_json(report_data(view, at, predicted))),
+        words=_words(view),
     )
-
-
-def _json(value: Any) -> str:
-    """JSON that no HTML parser can leave: `<`, `>` and `&` are written as escapes."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _predicted(view: RunView) -> dict[str, Any]:
@@ -117,27 +121,13 @@ def _predicted(view: RunView) -> dict[str, Any]:
     return {"spectral_radius": rho, "rate": None, "noise_floor_rms": None}
 
 
-def _table(view: RunView) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells of the players' table, with the columns that at least one player has."""
-    players = (view.players or [])[:_MOST_ROWS]
-    names = [name for name in _COLUMNS if any(p.get(name) is not None for p in players)]
-    cells = [[_cell(p.get(name)) for name in names] for p in players]
-    return [_COLUMNS[name] for name in names], cells
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _pictures(view: RunView) -> list[dict[str, str]]:
     """Pictures as data URLs with their captions: those in the directory, and those drawn from what is read."""
     found = []
     for file, caption in _PICTURES.items():
         path = view.path / file
         if path.is_file():
-            found.append({"caption": caption, "url": _url(path.read_bytes())})
+            found.append({"caption": caption, "url": png_url(path.read_bytes())})
     figures = {
         "Predicted against measured class mixtures of what players generate.": draw_mixtures(view),
         "Influence: whose data (column) each player's model (row) is made of at equilibrium.": draw_influence(view)
@@ -148,13 +138,11 @@ def _pictures(view: RunView) -> list[dict[str, str]]:
         if figure is not None:
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=120)
-            found.append({"caption": caption, "url": _url(buffer.getvalue())})
+            found.append({"caption": caption, "url": png_url(buffer.getvalue())})
     return found
 
 
-def _url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-def _source(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+def _words(view: RunView) -> str:
+    """The sheet of words, of players that generate some; empty else."""
+    file = view.path / "words.txt"
+    return file.read_text("utf-8") if file.is_file() else ""

@@ -1,7 +1,8 @@
 """The words of a report: what was played, what was predicted, what happened, and who failed."""
 
-__all__ = ["happened", "played", "predicted_words", "troubles"]
+__all__ = ["happened", "played", "predicted_words", "so_far", "troubles"]
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .reading import RunView
@@ -46,11 +47,7 @@ def happened(view: RunView) -> list[str]:
     if view.summary is None:
         if not len(view.run):
             return ["There is no record yet, and the run has not ended."]
-        return [
-            f"The run has not ended: it goes on, or was interrupted. {len(view.run)} records reach to "
-            f"{view.times[-1]:g} moves a player; last RMS error {_told(view.column('error_rms')[-1])}, "
-            f"Nash gap {_told(view.column('nash_gap')[-1])} nats."
-        ]
+        return [so_far(len(view.run), *(float(view.column(name)[-1]) for name in ("time", "error_rms", "nash_gap")))]
     s = view.summary
     error, gap = s["equilibrium_error"], s["nash_gap"]
     said = [
@@ -68,8 +65,26 @@ def happened(view: RunView) -> list[str]:
     return said
 
 
-def troubles(view: RunView) -> list[dict[str, str]]:
+def so_far(records: int, time: float, error: float, gap: float) -> str:
+    """What can be said of a run that has not ended.
+
+    Arguments:
+        records: their number.
+        time: of the last one, in moves per player.
+        error: RMS error in it; NaN where it is not known.
+        gap: Nash gap in it, in nats; NaN where it is not known.
+    """
+    return (
+        f"The run has not ended: it goes on, or was interrupted. {records} records reach to {time:g} moves a player; "
+        f"last RMS error {_told(error)}, Nash gap {_told(gap)} nats."
+    )
+
+
+def troubles(events: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Players that failed, were restarted or given up, and other warnings of the journals: the first fifty.
+
+    Arguments:
+        events: of level `warning` or `error`, see `RunView.troubles`.
 
     Returns:
         For each `time`, `player`, `event` and `detail`, as text.
@@ -82,7 +97,7 @@ def troubles(view: RunView) -> list[dict[str, str]]:
             "event": str(event.get("event", "")),
             "detail": "; ".join(f"{k}: {v}"[:300] for k, v in event.items() if k not in heads and v is not None),
         }
-        for event in view.troubles[:_MOST_TROUBLES]
+        for event in events[:_MOST_TROUBLES]
     ]
 
 

@@ -22,11 +22,12 @@ from .keeping import Interrupted, keeper_of
 from .looks import Looks
 from .monitor import Record
 from .network import edges_of
-from .observation import require_whole
+from .observation import Observation, require_whole
 from .observers import open_observers
 from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
+from .sheets import draw_sheet, write_sheet
 from .staging import bare_graph, build_game
 from .start_estimate import StartEstimate
 from .storage import RunPath
@@ -115,6 +116,11 @@ class Session:
                 writer.write_look(look)
                 observers.on_look(look)
 
+            def on_samples(observed: Observation) -> None:
+                sheet = draw_sheet(observed.time, observed.samples, self._examiner)
+                if sheet is not None:
+                    write_sheet(sheet, self.directory.path)
+
             outcome = play(
                 self._game,
                 settings.runner,
@@ -123,6 +129,7 @@ class Session:
                 looks=self._looks,
                 examiner=self._examiner,
                 on_look=on_look,
+                on_samples=on_samples,
                 looked=read_looks(records) if resumed else (),
                 on_record=on_record,
                 history=_history(records) if resumed else (),

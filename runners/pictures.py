@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from ..agents import RegretEstimate
 from .examination import Look
 from .outcome import Outcome
+from .reading import RunView
 from .sheet_pixels import plan_sheet
 from .storage import RunPath, write_whole
 
@@ -96,13 +97,13 @@ def draw_convergence(outcome: Outcome) -> Figure | None:
     return figure
 
 
-def draw_looks(outcome: Outcome) -> Figure | None:
+def draw_looks(run: Outcome | RunView) -> Figure | None:
     """What close looks showed over moves per player; None where there were only the first and the last.
 
     Panels, as far as there is material: total variation to the predicted mixture, estimated regret with its 95 %
     interval, accuracy on test rows.
     """
-    looks = outcome.looks
+    looks = run.looks
     if len(looks) <= _FEWEST_LOOKS:
         return None
     series: dict[str, tuple[Callable[[Look], Sequence[Any]], str]] = {

@@ -5,6 +5,7 @@ __all__ = [
     "PART",
     "RecordTable",
     "Recovered",
+    "half_note",
     "half_written",
     "numbered_files",
     "read_part",
@@ -285,6 +286,11 @@ def read_part(path: RunPath) -> pa.Table:
         pyarrow.ArrowException: it was not written to its end.
     """
     return pq.read_table(pa.BufferReader(path.read_bytes()))
+
+
+def half_note(left: int) -> str:
+    """That records were read to the last whole batch, and how many bytes are left after it."""
+    return f"records were read to the last whole batch; {left} bytes after it are half written"
 
 
 def _is_whole(data: bytes) -> bool:

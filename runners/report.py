@@ -1,26 +1,25 @@
 """A run as one HTML file that opens without network: words, graph with a time slider, curves, tables, settings."""
 
-__all__ = ["render_report", "run_page", "write_report"]
+__all__ = ["judged", "render_report", "run_page", "write_report"]
 
 import io
 from typing import Any
 
-from ..topology import spectral_radius
 from .directory import RunDirectoryError
 from .figure_shares import draw_influence, draw_mixtures
+from .pictures import draw_looks
 from .reading import RunView, read_run
 from .report_data import chosen_records, report_data
 from .report_graph import Drawing, draw_plan
 from .report_html import png_url, render_page
 from .report_table import players_table
-from .report_words import happened, played, predicted_words, troubles
+from .report_words import happened, played, predicted_words, standing_words, troubles
 from .sheets import read_sheets
+from .standing import Standing, foresee, judge
 from .storage import RunPath, run_path, write_whole
 
-_PICTURES = {
-    "samples.png": "What players generate: on the left before they listened to anyone, on the right at the end.",
-    "looks.png": "What close looks showed, over moves per player.",
-}
+_SAMPLES = "What players generate: on the left before they listened to anyone, on the right at the end."
+_WIDE = 6.0
 _DENSE = 1_000
 _SIGNATURES = (
     "Looked for are oscillation or divergence, poor synthetic data of a sender, lagging players, and a communication "
@@ -57,23 +56,23 @@ def render_report(view: RunView) -> str:
     """The report of a run as HTML, with everything in it: no style, script, font or picture comes from elsewhere.
 
     Times are thinned to at most 600 points, which the page says. A Content-Security-Policy forbids all connections and
-    every script but its own, which its hash names.
+    every script but its own, which its hash names. What was predicted of a run that has not ended is computed anew.
     """
-    return run_page(view, draw_plan(view))
+    return run_page(view, draw_plan(view), None if view.ended else judge(view, foresee(view.experiment)))
 
 
-def run_page(view: RunView, drawing: Drawing | None, *, live: str | None = None) -> str:
+def run_page(view: RunView, drawing: Drawing | None, standing: Standing | None, *, live: str | None = None) -> str:
     """The page of a run, alone or live.
 
     Arguments:
         view: the run.
         drawing: its graph, see `draw_plan`.
+        standing: how it stands, see `judge`; None of a run that has ended.
         live: address of the events that a live page asks for; None for a page that stands alone.
     """
     at = chosen_records(view, drawing)
-    predicted = _predicted(view)
-    table = players_table(view)
-    signatures = (view.diagnosis or {}).get("signatures", [])
+    predicted = (view.summary or {})["predicted"] if standing is None else dict(standing.predicted)
+    table = players_table(view, {} if standing is None else standing.floors)
     sheets = [{"time": s.time, "who": s.who, "url": png_url(s.png)} for s in read_sheets(view.path)]
     data = {
         **report_data(view, at, predicted, drawing),
@@ -93,11 +92,9 @@ def run_page(view: RunView, drawing: Drawing | None, *, live: str | None = None)
         about=view.about,
         notes=view.notes,
         played=played(view),
-        predicted=predicted_words(predicted),
+        predicted=predicted_words(predicted, "" if standing is None else standing.note),
         happened=happened(view),
-        reasons=(view.diagnosis or {}).get("reasons", []),
-        signatures=signatures,
-        looked_for=_SIGNATURES if signatures else f"None was recognised. {_SIGNATURES}",
+        judged=judged(view, standing),
         troubles=troubles(view.troubles),
         untold=max(0, len(view.troubles) - 50),
         shown=f"Shown are {len(at)} of {len(view.run)} records, evenly spaced."
@@ -113,22 +110,33 @@ def run_page(view: RunView, drawing: Drawing | None, *, live: str | None = None)
     )
 
 
-def _predicted(view: RunView) -> dict[str, Any]:
-    """What the run was held against; before its end what the graph alone tells."""
-    if view.summary is not None:
-        return dict(view.summary["predicted"])
-    rho = None if view.graph is None else float(spectral_radius(view.graph))
-    return {"spectral_radius": rho, "rate": None, "noise_floor_rms": None}
+def judged(view: RunView, standing: Standing | None) -> dict[str, Any]:
+    """Reasons and failure signatures, in words, for JSON: those of the end, or those of a run as it stands.
+
+    Arguments, see `run_page`.
+
+    Returns:
+        `reasons` (sentences), `signatures` (`name` and `text` each), `looked_for` (a sentence).
+    """
+    if standing is None:
+        found = view.diagnosis or {"reasons": [], "signatures": None}
+        reasons, signs = found["reasons"], found["signatures"]
+    else:
+        reasons = standing_words(standing)
+        signs = None if standing.diagnosis is None else [vars(sign) for sign in standing.diagnosis.signatures]
+    told = [{"name": s["name"], "text": f"{s['sentence']}; {s['remedy']}"} for s in signs or ()]
+    known = "Nothing can be told of them." if signs is None else "" if told else "None was recognised."
+    return {"reasons": list(reasons), "signatures": told, "looked_for": f"{known} {_SIGNATURES}".strip()}
 
 
-def _pictures(view: RunView) -> list[dict[str, str]]:
+def _pictures(view: RunView) -> list[dict[str, Any]]:
     """Pictures as data URLs with their captions: those in the directory, and those drawn from what is read."""
     found = []
-    for file, caption in _PICTURES.items():
-        path = view.path / file
-        if path.is_file():
-            found.append({"caption": caption, "url": png_url(path.read_bytes())})
+    samples = view.path / "samples.png"
+    if samples.is_file():
+        found.append({"caption": _SAMPLES, "url": png_url(samples.read_bytes()), "wide": True})
     figures = {
+        "What close looks showed, over moves per player.": draw_looks(view),
         "Predicted against measured class mixtures of what players generate.": draw_mixtures(view),
         "Influence: whose data (column) each player's model (row) is made of at equilibrium.": draw_influence(view)
         if view.graph is not None and len(view.graph) <= _DENSE
@@ -138,7 +146,8 @@ def _pictures(view: RunView) -> list[dict[str, str]]:
         if figure is not None:
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=120)
-            found.append({"caption": caption, "url": png_url(buffer.getvalue())})
+            wide = figure.get_figwidth() > _WIDE
+            found.append({"caption": caption, "url": png_url(buffer.getvalue()), "wide": wide})
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csgraph, csr_array, load_npz
 
+from ..games import ARRAY_GRAPHS, array_graph
 from .reading import RunView
 
 MOST_DRAWN = 1_500
@@ -91,10 +92,14 @@ def _listening(view: RunView) -> tuple[csr_array, list[str]] | None:
         off = matrix.row != matrix.col
         pairs = (matrix.data[off], (matrix.col[off], matrix.row[off]))
         return csr_array(pairs, shape=matrix.shape), [str(node) for node in nodes]
-    file = view.path / "listening.npz"
-    if not file.is_file():
+    file, topology = view.path / "listening.npz", view.experiment.topology
+    if file.is_file():
+        listening = csr_array(load_npz(io.BytesIO(file.read_bytes())))
+    elif topology.generator in ARRAY_GRAPHS:  # larger ones are not written down: the experiment makes them anew
+        shares = array_graph(topology.generator, np.random.default_rng(topology.seed), **topology.arguments)
+        listening = csr_array(shares * (1 - float(str(view.experiment.alpha.self_weight))))
+    else:
         return None
-    listening = csr_array(load_npz(io.BytesIO(file.read_bytes())))
     return listening, list(view.names or map(str, range(listening.shape[0])))
 
 

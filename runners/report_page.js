@@ -14,13 +14,26 @@ const CIVIDIS = [[0, 32, 76], [60, 77, 110], [124, 123, 120], [188, 174, 108], [
 
 /* Figures of players: a row of numbers a time, NaN for what is unknown. */
 function unpack(m) {
-  const codes = new Uint16Array(Uint8Array.from(atob(m.codes), (c) => c.charCodeAt(0)).buffer), rows = [];
-  for (let t = 0; t < m.times; t++) rows.push(Float64Array.from(codes.subarray(t * N, t * N + N), (code) => (code ? m.low * (m.high / m.low) ** ((code - 1) / 65534) : NaN)));
+  const text = atob(m.codes), bytes = new Uint8Array(text.length), rows = [], values = new Float64Array(65536);
+  for (let k = 0; k < text.length; k++) bytes[k] = text.charCodeAt(k);
+  const codes = new Uint16Array(bytes.buffer);
+  values[0] = NaN;
+  for (let code = 1; code < 65536; code++) values[code] = m.low * (m.high / m.low) ** ((code - 1) / 65534);
+  for (let t = 0; t < m.times; t++) {
+    const row = new Float64Array(N);
+    for (let k = 0; k < N; k++) row[k] = values[codes[t * N + k]];
+    rows.push(row);
+  }
   return { label: m.label, low: m.low, high: m.high, rows };
 }
 const measures = Object.fromEntries(Object.entries(data.measures).map(([k, m]) => [k, unpack(m)]));
 const valueOf = (m, t, k) => m.rows[Math.min(t, m.rows.length - 1)][k];
-const share = (m, v) => (v > 0 && m.high > m.low ? Math.log(v / m.low) / Math.log(m.high / m.low) : 0);
+const share = ([low, high], v) => (v > 0 && high > low ? Math.log(v / low) / Math.log(high / low) : 0);
+function rangeOf(m) {
+  if ($("span").value === "run" || !m.rows.length) return [m.low, m.high];
+  const seen = [...m.rows[Math.min(now, m.rows.length - 1)]].filter((v) => v > 0);
+  return seen.length ? [seen.reduce((a, b) => Math.min(a, b)), seen.reduce((a, b) => Math.max(a, b))] : [m.low, m.high];
+}
 let now = Math.max(0, T - 1), chosen = Object.keys(measures)[0], picked = -1;
 
 function colour(x) {
@@ -50,14 +63,14 @@ function drawGraph() {
   const w = canvas.clientWidth, h = canvas.clientHeight, scale = window.devicePixelRatio || 1;
   if (!w) return;
   if (!edges || edges.width !== Math.floor(w * scale)) drawEdges(w, h, scale);
-  const c = sized(canvas, w, h, scale), m = measures[chosen], r = radius();
+  const c = sized(canvas, w, h, scale), m = measures[chosen], range = m && rangeOf(m), r = radius();
   c.drawImage(edges, 0, 0, w, h);
   const order = [...Array(N).keys()];
   if (picked >= 0) order.push(picked);
   for (const k of order) {
     const [x, y] = place(k, w, h), v = m && m.rows.length ? valueOf(m, now, k) : NaN;
     c.beginPath(); c.arc(x, y, r, 0, 7);
-    c.fillStyle = Number.isNaN(v) ? css("--card") : colour(share(m, v));
+    c.fillStyle = Number.isNaN(v) ? css("--card") : colour(share(range, v));
     c.fill(); c.strokeStyle = css("--ink"); c.lineWidth = k === picked ? 4 : 1; c.stroke();
   }
   if (N > 40) return;
@@ -90,13 +103,14 @@ function add(svg, kind, attributes, text) {
   return e;
 }
 function ticksOf(low, high) {
-  const step = Math.max(1, Math.ceil((high - low) / 6)), found = [];
-  for (let e = Math.ceil(low); e <= high; e += step) found.push(10 ** e);
-  return found.length > 1 ? found : [0, 1, 2, 3].map((k) => 10 ** (low + (high - low) * (0.1 + 0.27 * k)));
+  const wanted = high - low > 3 ? [1] : high - low > 1.2 ? [1, 3] : high - low > 0.5 ? [1, 2, 5] : [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9], found = [];
+  const step = Math.max(1, Math.ceil((high - low) / 7));
+  for (let e = Math.floor(low); e <= high; e += step) for (const m of wanted) if (Math.log10(m * 10 ** e) >= low && Math.log10(m * 10 ** e) <= high) found.push(m * 10 ** e);
+  return found.length > 1 ? found : [0, 1, 2].map((k) => 10 ** (low + (high - low) * (0.1 + 0.4 * k)));
 }
 function chart(svg, lines, unit) {
   svg.replaceChildren();
-  const w = svg.clientWidth || 320, h = svg.clientHeight || 320, L = 60, R = 12, B = 42, P = 14 + 17 * lines.length;
+  const w = svg.clientWidth || 320, h = svg.clientHeight || 320, L = 68, R = 12, B = 42, P = 14 + 17 * lines.length;
   svg.setAttribute("viewBox", `0 0 ${w} ${h}`);
   const values = lines.filter((l) => !l.guide).flatMap((l) => l.points.map((p) => p[1])).filter((v) => v > 0);
   if (!values.length || T < 1) { add(svg, "text", { x: 20, y: 30 }, "nothing is known"); return null; }
@@ -133,7 +147,7 @@ function drawCurves() {
   if (floor) lines.push({ name: `predicted floor ${tell(floor)}`, points: data.times.map((t) => [t, floor]), colour: "--ink", dash: "6 4" });
   if (mode.length) lines.push({ name: "slowest measurable mode", points: mode, colour: "--green" });
   if (mode.length && rate) lines.push({ name: `predicted slope ${tell(rate)}`, guide: true, dash: "2 3", colour: "--green", points: data.times.map((t) => [t, mode[0][1] * Math.exp(rate * (t - mode[0][0]))]) });
-  const regrets = [{ name: "largest regret (Nash gap)", points: series("nash_gap"), colour: "--red" }, { name: "mean regret", points: series("regret_mean"), colour: "--blue", dash: "5 3" }];
+  const regrets = [{ name: "largest regret (Nash gap)", points: series("nash_gap"), colour: "--red" }, { name: "mean regret", points: series("regret_mean"), colour: "--blue", dash: "5 3" }].filter((l) => l.points.length);
   cursors = [chart($("errors"), lines, "RMS error"), chart($("regrets"), regrets, "nats")].filter(Boolean);
 }
 
@@ -153,7 +167,7 @@ function update() {
   $("when").textContent = T ? `${tellTime(data.times[now])} moves/player` : "no record";
   $("slider").setAttribute("aria-valuetext", $("when").textContent);
   $("bar").hidden = !m;
-  if (m) $("scale").textContent = `${m.label}: dark ${tell(m.low)} to bright ${tell(m.high)}, logarithmic.`;
+  if (m) { const [low, high] = rangeOf(m); $("scale").textContent = `${m.label}: dark ${tell(low)} to bright ${tell(high)}, logarithmic.`; }
   $("told").textContent = picked >= 0 && T ? `Player ${data.names[picked]}: ${Object.values(measures).map((x) => `${x.label} ${tell(valueOf(x, now, picked))}`).join(", ")}` : "";
   drawGraph();
   drawSheet();
@@ -165,13 +179,15 @@ function offerMeasures() { for (const [name, m] of Object.entries(measures)) if 
 
 moveTo(T - 1);
 offerMeasures();
-data.names.forEach((name, k) => $("player").append(new Option(name, k)));
+$("player").append(...data.names.map((name, k) => new Option(name, k)));
 $("bar").style.background = `linear-gradient(90deg,${CIVIDIS.map((c) => `rgb(${c})`).join(",")})`;
 $("slider").addEventListener("input", () => { now = Number($("slider").value); update(); });
 $("measure").addEventListener("change", () => { chosen = $("measure").value; update(); });
+$("span").addEventListener("change", update);
 $("player").addEventListener("change", () => { picked = Number($("player").value); update(); });
 canvas.addEventListener("click", pick);
 if (!data.graph) { canvas.hidden = true; $("bar").hidden = true; }
 for (const query of ["(prefers-color-scheme: dark)", "print"]) window.matchMedia(query).addEventListener("change", redraw);
+window.addEventListener("beforeprint", () => { for (const folded of document.querySelectorAll("details")) folded.open = true; });
 new ResizeObserver(redraw).observe($("play"));
 redraw();

@@ -2,7 +2,7 @@
 
 __all__ = ["PlayersTable", "current_cells", "players_table"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ class PlayersTable:
     left_out: int
 
 
-def players_table(view: RunView, floors: dict[str, float] | None = None) -> PlayersTable:
+def players_table(view: RunView, floors: Mapping[str, float] | None = None) -> PlayersTable:
     """The table of a run, with the columns that at least one player has.
 
     Arguments:
@@ -59,14 +59,14 @@ def players_table(view: RunView, floors: dict[str, float] | None = None) -> Play
     return PlayersTable(title, [_COLUMNS[name] for name in names], cells, max(0, count - len(shown)))
 
 
-def current_cells(rows: pa.Table, floors: dict[str, float]) -> list[list[str]]:
+def current_cells(rows: pa.Table, floors: Mapping[str, float]) -> list[list[str]]:
     """The cells of `players_table` for the rows of players in one record."""
     shown = _current(rows, floors)
     names = [name for name in _CURRENT if any(p.get(name) is not None for p in shown)]
     return [[_cell(p.get(name)) for name in names] for p in shown]
 
 
-def _current(rows: pa.Table, floors: dict[str, float]) -> list[dict[str, Any]]:
+def _current(rows: pa.Table, floors: Mapping[str, float]) -> list[dict[str, Any]]:
     found = rows.slice(0, _MOST_ROWS).select([name for name in _CURRENT if name != "floor"]).to_pylist()
     return [{**row, "floor": floors.get(row["player"])} for row in found]
 

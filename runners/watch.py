@@ -7,22 +7,25 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from typing import Any, final
 
 from .directory import RunDirectory
 from .observers import MissingExtraError
-from .reading import read_run
-from .report import run_page
+from .reading import RunView, read_run
+from .report import judged, run_page
 from .report_graph import Drawing, draw_plan
 from .sheets import read_sheets
+from .standing import Foreseen, foresee, judge
 from .storage import RunPath, run_path
 from .watch_feed import Feed, PageFacts, state_of
 
 _PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "sse_starlette": "sse-starlette"}
 _EVERY = 0.5
 _LINGER = 30.0
+_RESTING = 10.0
 _LOOPBACK = ("127.0.0.1", "localhost")
 _ANYWHERE = ("", "0.0.0.0", "::", "*")
 _HEADERS = {
@@ -121,12 +124,14 @@ class _Source:
 
     def __init__(self, path: RunPath) -> None:
         self.path = run_path(path)
-        self.ended = False
         self.states: dict[int, str] = {}  # of the pages that are open
         self.reloading = 0  # pages that were told to load themselves again, and have not
         self.stopping: Callable[[], bool] = lambda: False
         self._drawing: tuple[Drawing | None] | None = None
         self._pages: dict[str, PageFacts] = {}
+        self._foreseen: Foreseen | None = None
+        self._judged: tuple[int, dict[str, Any]] = (0, {})
+        self._due = time.monotonic() + _RESTING
         self._lock = threading.Lock()
 
     def page(self) -> str:
@@ -145,24 +150,44 @@ class _Source:
                 state = state if state in self._pages else facts.state
             return Feed(self.path, self._pages[state], after)
 
+    def standing(self, told: int) -> tuple[int, dict[str, Any]] | None:
+        """Number of records, and how the run stands after them; None if it is known to those who know `told` records.
+
+        Worked out anew every ten seconds at most, and less often where that takes long.
+        """
+        with self._lock:
+            if time.monotonic() >= self._due and not _has_ended(self.path):
+                begun = time.monotonic()
+                view = read_run(self.path)
+                if not view.ended and len(view.run) > self._judged[0]:
+                    self._judged = len(view.run), judged(view, judge(view, self._foresee(view)))
+                took = time.monotonic() - begun
+                self._due = time.monotonic() + max(_RESTING, 30 * took)
+            return self._judged if self._judged[0] > told else None
+
+    def _foresee(self, view: RunView) -> Foreseen:
+        if self._foreseen is None:
+            self._foreseen = foresee(view.experiment)
+        return self._foreseen
+
     def _read(self) -> tuple[PageFacts, str]:
         state = state_of(self.path)  # before what it tells of
         view = read_run(self.path)
         if self._drawing is None or (self._drawing[0] is None and view.names):
             self._drawing = (draw_plan(view),)
         drawing = self._drawing[0]
+        standing = None if view.ended else judge(view, self._foresee(view))
         sheets = read_sheets(self.path)
-        self.ended = view.ended
         facts = PageFacts(
             records=len(view.run),
             state=state,
             sheet=sheets[-1].time if sheets else -1.0,
             names=view.names if len(view.player_rows) else (),
             drawing=drawing,
-            floors={},
+            floors={} if standing is None else dict(standing.floors),
             ended=view.ended,
         )
-        return facts, run_page(view, drawing, live=f"events?after={facts.records}&state={state}")
+        return facts, run_page(view, drawing, standing, live=f"events?after={facts.records}&state={state}")
 
 
 def _app(source: _Source, hosts: tuple[str, ...]) -> Any:
@@ -189,7 +214,7 @@ def _app(source: _Source, hosts: tuple[str, ...]) -> Any:
         feed = await asyncio.to_thread(source.feed, request.query_params.get("state", ""), int(after))
         stopping = anyio.Event()
         return EventSourceResponse(
-            _told(source, feed, request.query_params.get("state", ""), stopping),
+            _told(source, feed, request.query_params.get("state", ""), int(after), stopping),
             headers=_HEADERS,
             ping=15,
             shutdown_event=stopping,
@@ -202,15 +227,19 @@ def _app(source: _Source, hosts: tuple[str, ...]) -> Any:
     )
 
 
-async def _told(source: _Source, feed: Feed, state: str, stopping: Any) -> AsyncIterator[dict[str, str]]:
+async def _told(source: _Source, feed: Feed, state: str, after: int, stopping: Any) -> AsyncIterator[dict[str, str]]:
     """The events of one page as they are sent, until the page is to load itself again or the server stops."""
-    key = id(feed)
+    key, judged_at = id(feed), after
     source.states[key] = state
     source.reloading = max(0, source.reloading - 1)
     try:
         while True:
             try:
                 found = await asyncio.to_thread(feed.read)
+                news = await asyncio.to_thread(source.standing, judged_at)
+                if news is not None:
+                    judged_at = news[0]
+                    found.append(("standing", news[1]))
             except (ValueError, OSError):
                 found = [("reload", {})]  # which says what is wrong
             for name, value in found:

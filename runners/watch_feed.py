@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
 from .journal import read_journal
+from .record_tables import half_note
 from .report_data import fresh_data
 from .report_graph import Drawing
 from .report_html import png_url
@@ -121,8 +122,3 @@ class Feed:
             return []
         self._told = rows
         return [("troubles", {"rows": rows})]
-
-
-def half_note(bytes_left: int) -> str:
-    """That records were read to the last whole batch."""
-    return f"records were read to the last whole batch; {bytes_left} bytes after it are half written"

@@ -53,6 +53,12 @@ source.addEventListener("records", (event) => {
   moveTo(follow.checked ? T - 1 : now);
   redraw();
 });
+source.addEventListener("standing", (event) => {
+  const told = JSON.parse(event.data), line = (kind, text) => Object.assign(document.createElement(kind), { textContent: text });
+  $("reasons").replaceChildren(...told.reasons.map((text) => line("li", text)));
+  const signs = told.signatures.map((sign) => { const p = line("p", `: ${sign.text}`); p.className = "note"; p.prepend(line("strong", sign.name)); return p; });
+  $("signs").replaceChildren(...signs, Object.assign(line("p", told.looked_for), { className: "quiet" }));
+});
 source.addEventListener("sheet", (event) => { data.sheets.push(JSON.parse(event.data)); while (data.sheets.length > 60) data.sheets.splice(1, 1); drawSheet(); });
 source.addEventListener("troubles", (event) => {
   const rows = JSON.parse(event.data).rows.map((row) => { const line = document.createElement("tr"); line.append(...row.map((text) => Object.assign(document.createElement("td"), { textContent: text }))); return line; });

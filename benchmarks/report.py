@@ -1,4 +1,4 @@
-"""Reports of large runs: how long they take to write and to open in a browser, beside an empty page of the same browser.
+"""Reports of large runs: how long they take to write and to open in a browser, beside an empty page in it.
 
 Needs the extra `browser` and a Chromium at `--chromium`. Prints one JSON object with `--json`.
 """

@@ -73,6 +73,13 @@ from .start_estimate import require_room as require_room
 from .storage import RunPath as RunPath
 from .storage import StorageError as StorageError
 from .storage import run_path as run_path
+from .study_file import StudyError as StudyError
+from .study_file import StudyFile as StudyFile
+from .study_file import load_study as load_study
+from .study_file import study_names as study_names
+from .study_run import study as study
+from .study_view import Study as Study
+from .study_view import read_study as read_study
 from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
 from .virtual import Simulation as Simulation

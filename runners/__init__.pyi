@@ -58,6 +58,7 @@ from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
 from .report import render_report as render_report
 from .report import write_report as write_report
+from .report_study import render_study as render_study
 from .rounds import rounds as rounds
 from .sheets import Sheet as Sheet
 from .sheets import read_sheets as read_sheets

@@ -181,12 +181,12 @@ def study(
 
 @app.command()
 def report(
-    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run, ended or not.")],
+    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run or study, ended or not.")],
     out: Annotated[
         str | None, typer.Option(help="The file to write; report.html in the run directory if left out.")
     ] = None,
 ) -> None:
-    """Write what a run was and what came of it as one HTML file, which opens without network."""
+    """Write what a run or a study was and what came of it as one HTML file, which opens without network."""
     from .report import write_report  # matplotlib is slow to import, and only a report needs it
 
     console = _console()

@@ -12,11 +12,13 @@ from .reading import RunView, read_run
 from .report_data import chosen_records, report_data
 from .report_graph import Drawing, draw_plan
 from .report_html import png_url, render_page
+from .report_study import render_study
 from .report_table import players_table
 from .report_words import happened, played, predicted_words, standing_words, troubles
 from .sheets import read_sheets
 from .standing import Standing, foresee, judge
 from .storage import RunPath, run_path, write_whole
+from .study_view import Study, read_study
 
 _SAMPLES = "What players generate: on the left before they listened to anyone, on the right at the end."
 _WIDE = 6.0
@@ -27,29 +29,42 @@ _SIGNATURES = (
 )
 
 
-def write_report(run: RunPath | str | RunView, out: RunPath | str | None = None) -> RunPath:
-    """Writes the report of a run, whole or not at all.
+def write_report(run: RunPath | str | RunView | Study, out: RunPath | str | None = None) -> RunPath:
+    """Writes the report of a run, or of a study, whole or not at all.
 
     Arguments:
-        run: a run directory, its URL, or what was read from it.
-        out: the file; `report.html` in the run directory if None.
+        run: a run directory or that of a study, its URL, or what was read from it.
+        out: the file; `report.html` in the directory if None.
 
     Returns:
         The file.
 
     Raises:
-        RunDirectoryError: `run` is none, or the file cannot be written.
+        RunDirectoryError: `run` is neither, or the file cannot be written.
+        StudyError: the study file cannot be read.
         StorageError: nothing here can reach the storage of a URL.
     """
-    view = run if isinstance(run, RunView) else read_run(run)
-    file = view.path / "report.html" if out is None else run_path(out)
-    data = render_report(view).encode("utf-8")
+    found = _read(run) if isinstance(run, str | RunPath) else run
+    file = found.path / "report.html" if out is None else run_path(out)
+    data = (render_study(found) if isinstance(found, Study) else render_report(found)).encode("utf-8")
     try:
         write_whole(file, data)
     except OSError as error:
         why = error.strerror or error
         raise RunDirectoryError(f"{file} cannot be written: {why}; choose another --out") from None
     return file
+
+
+def _read(path: RunPath | str) -> RunView | Study:
+    where = run_path(path)
+    try:
+        return read_run(where)
+    except RunDirectoryError as error:
+        if (where / "experiment.yaml").is_file():
+            raise
+        if not (where / "study.yaml").is_file():
+            raise RunDirectoryError(f"{error}, nor the study.yaml of a study") from None
+    return read_study(where)
 
 
 def render_report(view: RunView) -> str:

@@ -6,13 +6,15 @@ import base64
 import hashlib
 import io
 import json
+import re
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 import jinja2
 import yaml
-from markupsafe import Markup
+from markupsafe import Markup, escape
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 
@@ -68,15 +70,23 @@ def png_url(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def svg_markup(figure: Figure) -> Markup:
-    """A figure as SVG that stands in a page: its text is text, and it has no name that another figure has too."""
-    from matplotlib import rc_context
+def svg_markup(figure: Figure, label: str, salt: str) -> Markup:
+    """A figure as SVG that stands in a page: its text stays text, and no name in it is that of another figure.
 
+    Arguments:
+        figure: the figure.
+        label: what it shows, for those who do not see it.
+        salt: from which the names in it are made; another for each figure of a page.
+    """
     buffer = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": hashlib.sha256(repr(id(figure)).encode()).hexdigest()}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
-    return Markup(text[text.index("<svg") :])
+    text = text[text.index("<svg") :]
+    used = set(re.findall(r"#([\w.-]+)", text))
+    text = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", text)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1))
 
 
 def _json(value: Any) -> str:

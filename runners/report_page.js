@@ -188,6 +188,5 @@ $("player").addEventListener("change", () => { picked = Number($("player").value
 canvas.addEventListener("click", pick);
 if (!data.graph) { canvas.hidden = true; $("bar").hidden = true; }
 for (const query of ["(prefers-color-scheme: dark)", "print"]) window.matchMedia(query).addEventListener("change", redraw);
-window.addEventListener("beforeprint", () => { for (const folded of document.querySelectorAll("details")) folded.open = true; });
 new ResizeObserver(redraw).observe($("play"));
 redraw();

@@ -21,6 +21,7 @@ from .experiment import load_experiment as load_experiment
 from .figure_graph import draw_graph as draw_graph
 from .figure_shares import draw_influence as draw_influence
 from .figure_shares import draw_mixtures as draw_mixtures
+from .figure_sheets import draw_sheets as draw_sheets
 from .file_names import file_name as file_name
 from .fleet import fleet as fleet
 from .journal import Journal as Journal

@@ -112,7 +112,9 @@ def run_page(view: RunView, drawing: Drawing | None, standing: Standing | None, 
         judged=judged(view, standing),
         troubles=troubles(view.troubles),
         untold=max(0, len(view.troubles) - 50),
-        shown=f"Shown are {len(at)} of {len(view.run)} records, evenly spaced."
+        shown="There is no record yet."
+        if not len(at)
+        else f"Shown are {len(at)} of {len(view.run)} records, evenly spaced."
         if len(at) < len(view.run)
         else f"All {len(at)} records are shown.",
         undrawn="No graph is drawn: the directory holds none." if drawing is None else drawing.note,
@@ -140,7 +142,10 @@ def judged(view: RunView, standing: Standing | None) -> dict[str, Any]:
         reasons = standing_words(standing)
         signs = None if standing.diagnosis is None else [vars(sign) for sign in standing.diagnosis.signatures]
     told = [{"name": s["name"], "text": f"{s['sentence']}; {s['remedy']}"} for s in signs or ()]
-    known = "Nothing can be told of them." if signs is None else "" if told else "None was recognised."
+    if signs is None:
+        known = "Nothing is on record of them." if standing is None else "Nothing can be told of them yet."
+    else:
+        known = "" if told else "None was recognised."
     return {"reasons": list(reasons), "signatures": told, "looked_for": f"{known} {_SIGNATURES}".strip()}
 
 

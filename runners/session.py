@@ -116,11 +116,6 @@ class Session:
                 writer.write_look(look)
                 observers.on_look(look)
 
-            def on_samples(observed: Observation) -> None:
-                sheet = draw_sheet(observed.time, observed.samples, self._examiner)
-                if sheet is not None:
-                    write_sheet(sheet, self.directory.path)
-
             outcome = play(
                 self._game,
                 settings.runner,
@@ -129,7 +124,7 @@ class Session:
                 looks=self._looks,
                 examiner=self._examiner,
                 on_look=on_look,
-                on_samples=on_samples,
+                on_samples=self._keep_sheet,
                 looked=read_looks(records) if resumed else (),
                 on_record=on_record,
                 history=_history(records) if resumed else (),
@@ -138,6 +133,16 @@ class Session:
             )
             observers.close(outcome)
             return outcome
+
+    def _keep_sheet(self, observed: Observation) -> None:
+        """Keeps what players generate as a picture; a run goes on without, and says so."""
+        try:
+            sheet = draw_sheet(observed.time, observed.samples, self._examiner)
+            if sheet is not None:
+                write_sheet(sheet, self.directory.path)
+        except Exception as error:
+            why = f"no sheet of samples at time {observed.time:g}: {type(error).__name__}: {error}"
+            self._console.print(why, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
     def _announce(self, estimate: StartEstimate) -> None:
         if estimate.processes >= _MANY:

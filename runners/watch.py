@@ -19,11 +19,11 @@ from .report import judged, run_page
 from .report_graph import Drawing, draw_plan
 from .sheets import read_sheets
 from .standing import Foreseen, foresee, judge
-from .storage import RunPath, run_path
+from .storage import RunPath, is_local, run_path
 from .watch_feed import Feed, PageFacts, state_of
 
 _PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "sse_starlette": "sse-starlette"}
-_EVERY = 0.5
+_EVERY, _EVERY_REMOTE = 0.5, 3.0
 _LINGER = 30.0
 _RESTING = 10.0
 _LOOPBACK = ("127.0.0.1", "localhost")
@@ -85,7 +85,7 @@ def watch_run(
         address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
         source = _Source(path)
         config = uvicorn.Config(
-            _app(source, (host,)),
+            _app(source, (host, f"[{host}]")),
             lifespan="off",
             log_level="warning",
             access_log=False,
@@ -249,7 +249,7 @@ async def _told(source: _Source, feed: Feed, state: str, after: int, stopping: A
                     source.reloading += 1
                     return
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY):
+                async with asyncio.timeout(_EVERY if is_local(source.path) else _EVERY_REMOTE):
                     await stopping.wait()
             if stopping.is_set() or source.stopping():
                 yield {"event": "bye", "data": "{}"}

@@ -1,6 +1,7 @@
 """The report of a run: whole, escaped, closed to the network, and honest about what is missing."""
 
 import base64
+import io
 import json
 import re
 import shutil
@@ -11,9 +12,10 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
-from nashgossip.games import FleetGame
+from nashgossip.games import FleetGame, Gaussian, Space, Variable
 from nashgossip.runners import (
     Journal,
     MissingExtraError,
@@ -26,6 +28,7 @@ from nashgossip.runners import (
     draw_graph,
     draw_influence,
     draw_mixtures,
+    draw_sheets,
     load_experiment,
     play,
     read_run,
@@ -37,6 +40,7 @@ from nashgossip.runners.command import app
 from nashgossip.runners.experiment import dump_experiment
 from nashgossip.runners.report_data import chosen_records
 from nashgossip.runners.report_graph import draw_plan
+from nashgossip.runners.sheets import draw_sheet, write_sheet
 from nashgossip.runners.standing import foresee, judge
 from nashgossip.topology import UnknownNameError, attach_alpha, influence, write_graph
 
@@ -192,7 +196,7 @@ def test_signatures_have_a_section_of_their_own(ring: Path, tmp_path: Path) -> N
     assert "<strong>lagging player</strong>: player 3 &lt;lags&gt;; wait" in page
     assert "None was recognised." not in page
     (run / "diagnosis.json").unlink()
-    assert "Nothing can be told of them." in render_report(read_run(run))
+    assert "Nothing is on record of them. Looked for are" in render_report(read_run(run))
 
 
 def test_of_a_large_graph_a_sample_is_drawn_and_said_to_be(tmp_path: Path) -> None:
@@ -252,9 +256,33 @@ def test_sheets_of_samples_come_in_the_order_of_their_times(tmp_path: Path) -> N
     assert {sheet.who for sheet in sheets} == {", ".join(map(str, range(10)))}
     assert len({sheet.png for sheet in sheets}) == 4
     assert [sheet.time for sheet in read_sheets(run, after=2.0)] == [4.0, 6.0]
+    figure = draw_sheets(run, most=2)
+    assert figure is not None
+    assert [panel.get_title() for panel in figure.axes] == ["0 moves", "6 moves"]
+    with pytest.raises(ValueError, match="most is 1, expected at least 2 sheets"):
+        draw_sheets(run, most=1)
     shown = data_of(render_report(read_run(run)))["sheets"]
     assert [sheet["time"] for sheet in shown] == [0.0, 2.0, 4.0, 6.0]
     assert all(sheet["url"].startswith("data:image/png;base64,iVBOR") for sheet in shown)
+
+
+def test_sheets_show_colours_and_nothing_where_there_are_no_images(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    colours = Space((Variable("photo", "real", (3, 4, 4)),))
+    red = np.zeros((20, 3, 4, 4))
+    red[:, 0] = 1.0
+    sheet = draw_sheet(2.5, {"a": colours.batch({"photo": red}), "b": None}, None)
+    assert sheet is not None
+    assert (sheet.time, sheet.who) == (2.5, "a")
+    seen = np.asarray(Image.open(io.BytesIO(sheet.png)).convert("RGB"))
+    assert {tuple(c) for c in seen.reshape(-1, 3).tolist()} == {(255, 0, 0), (255, 255, 255)}
+    file = write_sheet(sheet, tmp_path)
+    assert file.name == "000000002.5000.png"
+    (file.parent / "notes.png").write_bytes(b"no sheet")
+    assert [(s.time, s.who, s.png) for s in read_sheets(tmp_path)] == [(2.5, "a", sheet.png)]
+    family = Gaussian((2,))
+    assert draw_sheet(0.0, {"a": family.sample(np.zeros(2), 5, rng)}, None) is None
+    assert draw_sheets(tmp_path / "nowhere") is None
 
 
 def contrast(one: str, other: str) -> float:

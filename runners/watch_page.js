@@ -66,7 +66,25 @@ source.addEventListener("troubles", (event) => {
   $("troublebox").querySelector("tbody").replaceChildren(...rows);
 });
 source.addEventListener("open", () => { state.textContent = data.ended ? "ended" : "live"; });
-source.addEventListener("reload", () => { source.close(); location.reload(); });
+/* A page that loads itself again comes back as it was left. */
+let measured = null;
+$("measure").addEventListener("change", () => { measured = chosen; });
+source.addEventListener("reload", () => {
+  source.close();
+  const left = { measure: measured, span: $("span").value, player: picked >= 0 ? data.names[picked] : null, time: follow.checked || !T ? null : data.times[now] };
+  history.replaceState(left, "");
+  location.reload();
+});
+if (history.state) {
+  const left = history.state;
+  if (measures[left.measure]) { measured = chosen = left.measure; $("measure").value = chosen; }
+  $("span").value = left.span;
+  picked = data.names.indexOf(left.player);
+  $("player").value = picked;
+  if (left.time !== null && T) { follow.checked = false; moveTo(data.times.reduce((best, t, k) => (Math.abs(t - left.time) < Math.abs(data.times[best] - left.time) ? k : best), 0)); }
+  history.replaceState(null, "");
+  update();
+}
 source.addEventListener("bye", () => { source.close(); state.textContent = "no longer live: the server has stopped"; });
 source.addEventListener("error", () => { state.textContent = source.readyState === EventSource.CLOSED ? "no longer live: reload the page" : "connection lost, trying again"; });
 $("slider").addEventListener("input", () => { follow.checked = now === T - 1; });

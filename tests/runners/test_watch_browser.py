@@ -110,8 +110,14 @@ def test_a_page_follows_a_run_to_its_end(
         assert when() == "1,999 moves/player"
         assert page.evaluate(PIXELS) != held
         assert page.locator("#errors path").count() >= 2
+    page.select_option("#measure", "error")
+    page.select_option("#player", "3")
+    page.focus("#slider")
+    page.keyboard.press("Home")
     run.conclude(play(GAME, seed=1, moves=20))
     sync_api.expect(page.locator(".outcome").first).not_to_have_text("not ended", timeout=60_000)
+    assert (page.input_value("#measure"), page.input_value("#player")) == ("error", "3"), "it comes back as it was left"
+    assert (when(), page.is_checked("#follow")) == ("0 moves/player", False)
     assert process.wait(60) == 0, "it stops by itself once the page shows the end"
     until(lambda: page.text_content("#live") == "no longer live: the server has stopped", page)
     assert complaints == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nashgossip.runners import PlayerView, Record, RecordWriter
+from nashgossip.runners import PlayerView, Record, RecordWriter, run_path
 from nashgossip.runners.watch_tail import Fresh, RunTail, TakenBackError
 
 NAMES = ["a", "b", "c"]
@@ -102,3 +102,16 @@ def test_single_players_need_not_be_on_record(tmp_path: Path) -> None:
         writer.write(record(0))
     fresh = RunTail(tmp_path, ()).read()
     assert (fresh.records, len(fresh.players)) == (1, 0)
+
+
+def test_records_on_other_storage_are_told_part_by_part() -> None:
+    folder = run_path("memory://watched/records")
+    tail = RunTail(folder, NAMES)
+    assert tail.read().records == 0
+    with RecordWriter(folder, NAMES) as writer:
+        for k in range(6):
+            writer.write(record(k))
+            if k % 2:
+                writer.flush()
+                assert times(tail.read()) == [k - 1.0, float(k)]
+    assert times(RunTail(folder, NAMES, 3).read()) == [3.0, 4.0, 5.0]

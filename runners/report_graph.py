@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csgraph, csr_array, load_npz
 
 from ..games import ARRAY_GRAPHS, array_graph
+from .graph_layout import lay_out
 from .reading import RunView
 
 MOST_DRAWN = 1_500
 """Players up to whose number a graph is drawn whole: the layout of a larger one takes too long."""
 _SAMPLE = 600
-_MOST_LAID_BY_PATHS = 60
 _SWEEPS, _TOLERANCE = 2_000, 1e-9
 
 
@@ -64,7 +64,7 @@ def draw_plan(view: RunView) -> Drawing | None:
     edges = tuple(
         (int(j), int(i), round(float(a), 4)) for i, j, a in zip(part.row, part.col, part.data, strict=True) if i != j
     )
-    xy = _places(len(chosen), edges)
+    xy = lay_out(len(chosen), [(j, i) for j, i, _ in edges])
     shares = _influence(weights)
     column = {name: k for k, name in enumerate(view.names)}
     note = ""
@@ -126,17 +126,3 @@ def _influence(weights: csr_array) -> NDArray[np.float64] | None:
         return None
     shares: NDArray[np.float64] = y * own
     return shares if abs(float(shares.sum()) - 1) < 1e-3 else None
-
-
-def _places(count: int, edges: tuple[tuple[int, int, float], ...]) -> NDArray[np.float64]:
-    plain: nx.Graph[int] = nx.Graph()
-    plain.add_nodes_from(range(count))
-    plain.add_edges_from((i, j) for i, j, _ in edges)
-    if count <= _MOST_LAID_BY_PATHS and nx.is_connected(plain):
-        places = nx.kamada_kawai_layout(plain)
-    else:
-        places = nx.spring_layout(plain, seed=0, iterations=40)
-    xy = np.array([places[k] for k in range(count)])
-    low, high = xy.min(axis=0), xy.max(axis=0)
-    spread: NDArray[np.float64] = (xy - low) / np.where(high > low, high - low, 1.0)
-    return spread

@@ -75,10 +75,17 @@ from .start_estimate import require_room as require_room
 from .storage import RunPath as RunPath
 from .storage import StorageError as StorageError
 from .storage import run_path as run_path
+from .study_file import FigureSection as FigureSection
 from .study_file import StudyError as StudyError
 from .study_file import StudyFile as StudyFile
 from .study_file import load_study as load_study
 from .study_file import study_names as study_names
+from .study_pictures import draw_curves as draw_curves
+from .study_pictures import draw_dots as draw_dots
+from .study_pictures import draw_figure as draw_figure
+from .study_pictures import draw_lines as draw_lines
+from .study_pictures import draw_scatter as draw_scatter
+from .study_pictures import draw_study as draw_study
 from .study_run import study as study
 from .study_view import Study as Study
 from .study_view import read_study as read_study

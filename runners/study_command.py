@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from .storage import RunPath
+from .study_file import StudyError
 from .study_play import FAILED
 from .study_run import study
 from .study_view import Study
@@ -80,8 +81,12 @@ def run_study(
     console.print(f"written to {found.path}: table.parquet, curves.parquet", highlight=False, soft_wrap=True)
     from .study_pictures import draw_study  # matplotlib is slow to import
 
-    for file in draw_study(found):
-        console.print(f"figure: {file}", highlight=False, soft_wrap=True)
+    for name in found.file.figures:
+        try:
+            for file in draw_study(found, [name]):
+                console.print(f"figure: {file}", highlight=False, soft_wrap=True)
+        except StudyError as error:  # all has been played: a figure less is no reason to call the request wrong
+            console.print(f"no figure {name}: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     return found
 
 

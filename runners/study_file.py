@@ -30,14 +30,16 @@ class StudyError(ValueError):
 class FigureSection(Section):
     """A figure of the table: columns `y` over column `x`, a colour for each value of `by`.
 
-    `lines` joins the means over seeds and shows their 95 % confidence band, `scatter` shows every trial beside the
-    diagonal, `curves` shows column `y` of `curves.parquet` over time, or over its column `x`.
+    `lines` joins the means over seeds and shows their 95 % confidence band, `dots` shows every trial, `scatter` shows
+    them beside the diagonal of what is predicted, `curves` shows column `y` of `curves.parquet` over time, or over its
+    column `x`. `where` keeps the trials that have these values: column → value.
     """
 
-    kind: Literal["lines", "scatter", "curves"] = "lines"
+    kind: Literal["lines", "scatter", "dots", "curves"] = "lines"
     x: str = ""
     y: list[str] = Field(min_length=1)
     by: str | None = None
+    where: dict[str, Any] = Field(default_factory=dict)
     x_scale: Literal["linear", "log"] = "linear"
     y_scale: Literal["linear", "log"] = "linear"
     title: str = ""

@@ -1,6 +1,6 @@
 """Figures of a study: means with confidence bands over seeds, predicted against measured, and curves over time."""
 
-__all__ = ["draw_curves", "draw_lines", "draw_scatter", "draw_study"]
+__all__ = ["draw_curves", "draw_dots", "draw_figure", "draw_lines", "draw_scatter", "draw_study"]
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +29,12 @@ _SIZE = (6.4, 4.4)
 _BESIDE: dict[str, Any] = {"fontsize": 7, "loc": "center left", "bbox_to_anchor": (1.02, 0.5), "frameon": False}
 
 
-def draw_study(found: Study) -> list[RunPath]:
+def draw_study(found: Study, names: Sequence[str] | None = None) -> list[RunPath]:
     """Draws the figures that the study file asks for into its directory, each as PNG and as SVG.
+
+    Arguments:
+        found: the study.
+        names: of figures; all if left out.
 
     Returns:
         The files written; none for a figure of which no trial knows anything.
@@ -39,15 +43,29 @@ def draw_study(found: Study) -> list[RunPath]:
         StudyError: a figure of columns that there are not.
     """
     written: list[RunPath] = []
-    for name, section in found.file.figures.items():
-        figure = _DRAW[section.kind](found, section)
-        for suffix in ("png", "svg") if figure is not None else ():
+    for name in found.file.figures if names is None else names:
+        figure = draw_figure(found, name)
+        if figure is None:
+            continue
+        for suffix in ("png", "svg"):
             buffer = io.BytesIO()
-            assert figure is not None
             figure.savefig(buffer, format=suffix, dpi=150)
             written.append(found.path / f"{name}.{suffix}")
             write_whole(written[-1], buffer.getvalue())
     return written
+
+
+def draw_figure(found: Study, name: str) -> Figure | None:
+    """One of the figures that the study file asks for; None where no trial knows anything of it.
+
+    Raises:
+        StudyError: no such figure, or one of columns that there are not.
+    """
+    section = found.file.figures.get(name)
+    if section is None:
+        known = ", ".join(found.file.figures) or "none"
+        raise StudyError(f"study {found.file.name} has no figure {name!r}, expected one of: {known}")
+    return _DRAW[section.kind](found, section)
 
 
 def draw_lines(found: Study, section: FigureSection) -> Figure | None:
@@ -59,7 +77,7 @@ def draw_lines(found: Study, section: FigureSection) -> Figure | None:
     Raises:
         StudyError: the table has no such column.
     """
-    rows = _rows(found, section.x, *section.y, *([section.by] if section.by else []))
+    rows = _rows(found, section, section.x, *section.y)
     places = _places(rows, section.x)
     figure, panel = _panel(section)
     drawn = False
@@ -99,29 +117,59 @@ def draw_lines(found: Study, section: FigureSection) -> Figure | None:
 
 
 def draw_scatter(found: Study, section: FigureSection) -> Figure | None:
-    """Every trial: column `y` over column `x`, with the diagonal and a band of ±5 %; None where nothing is known.
+    """Every trial: measured `y` over predicted `x`, with the diagonal and a band of ±5 %; None where nothing is known.
 
     Logarithmic axes show the size of figures that are all negative, as rates are.
 
     Raises:
         StudyError: the table has no such column.
     """
-    rows = _rows(found, section.x, *section.y, *([section.by] if section.by else []))
     figure, panel = _panel(section, square=True)
-    log = "log" in (section.x_scale, section.y_scale)
+    values = _dots(found, section, panel)
+    if not len(values):
+        return None
+    margin = 0.06 * float(np.ptp(values)) or 0.06 * float(np.abs(values).max()) or 1.0
+    low, high = float(values.min()) - margin, float(values.max()) + margin
+    if _log(section):
+        low, high = float(values.min()) / 1.3, float(values.max()) * 1.3
+    line = np.array([low, high])
+    panel.plot(line, line, color="black", linewidth=0.8, label="as predicted", zorder=2)
+    grid = np.linspace(low, high, _GRID)
+    band = (grid * (1 - _CLOSE), grid * (1 + _CLOSE))
+    panel.fill_between(grid, *band, color="0.75", alpha=0.5, linewidth=0, label="±5 %")
+    panel.set(xlim=(low, high), ylim=(low, high))
+    panel.set_aspect("equal")
+    panel.legend(title=_words(section.by or ""), title_fontsize=8, **_BESIDE)
+    return figure
+
+
+def draw_dots(found: Study, section: FigureSection) -> Figure | None:
+    """Every trial: column `y` over column `x`, a mark for each value of `by`; else as `draw_scatter`."""
+    figure, panel = _panel(section)
+    if not len(_dots(found, section, panel)):
+        return None
+    if section.by:
+        panel.legend(title=_words(section.by), title_fontsize=8, **_BESIDE)
+    return figure
+
+
+def _dots(found: Study, section: FigureSection, panel: Axes) -> Any:
+    """Draws the trials: their places, `[n, 2]`."""
+    rows = _rows(found, section, section.x, *section.y)
     known = [row[name] for row in rows for name in (section.x, *section.y) if row[name] is not None]
-    minus = log and bool(known) and max(known) < 0
+    minus = _log(section) and bool(known) and max(known) < 0
     sign = -1 if minus else 1
-    all_points: list[tuple[float, float]] = []
+    drawn: list[tuple[float, float]] = []
     for k, (label, here) in enumerate(_series(rows, section.by)):
         for y in section.y:
             points = [(sign * r[section.x], sign * r[y]) for r in here if None not in (r[section.x], r[y])]
+            points = [point for point in points if min(point) > 0 or not _log(section)]
             if points:
-                all_points += points
-                x, measured = (np.array(column, float) for column in zip(*points, strict=True))
+                drawn += points
+                places, heights = (np.array(column, float) for column in zip(*points, strict=True))
                 panel.scatter(
-                    x,
-                    measured,
+                    places,
+                    heights,
                     s=26,
                     marker=_MARKS[k // len(_COLOURS) % 7],
                     color=_COLOURS[k % len(_COLOURS)],
@@ -130,24 +178,13 @@ def draw_scatter(found: Study, section: FigureSection) -> Figure | None:
                     label=label,
                     zorder=3,
                 )
-    if not all_points:
-        return None
-    values = np.array(all_points, float)
-    margin = 0.06 * float(np.ptp(values)) or 0.06 * float(np.abs(values).max()) or 1.0
-    low, high = float(values.min()) - margin, float(values.max()) + margin
-    if log:
-        low, high = float(values[values > 0].min()) / 1.3, float(values.max()) * 1.3
-    line = np.array([low, high])
-    panel.plot(line, line, color="black", linewidth=0.8, label="as predicted", zorder=2)
-    grid = np.linspace(low, high, _GRID)
-    panel.fill_between(
-        grid, grid * (1 - _CLOSE), grid * (1 + _CLOSE), color="0.75", alpha=0.5, linewidth=0, label="±5 %"
-    )
-    x_label, y_label = ("−" * minus + words for words in (_words(section.x), ", ".join(map(_words, section.y))))
-    panel.set(xlim=(low, high), ylim=(low, high), xlabel=x_label, ylabel=y_label)
-    panel.set_aspect("equal")
-    panel.legend(title=_words(section.by or ""), title_fontsize=8, **_BESIDE)
-    return figure
+    labels = _words(section.x), ", ".join(map(_words, section.y))
+    panel.set(xlabel="−" * minus + labels[0], ylabel="−" * minus + labels[1])
+    return np.array(drawn, float)
+
+
+def _log(section: FigureSection) -> bool:
+    return "log" in (section.x_scale, section.y_scale)
 
 
 def draw_curves(found: Study, section: FigureSection) -> Figure | None:
@@ -162,7 +199,7 @@ def draw_curves(found: Study, section: FigureSection) -> Figure | None:
         return None
     over, y = section.x or "time", section.y[0]
     _require_columns(found.curves.column_names, (over, y), "curves.parquet")
-    rows = _rows(found, *([section.by] if section.by else []))
+    rows = _rows(found, section)
     curves: dict[int, list[tuple[float, float]]] = {}
     columns = (found.curves.column(name).to_pylist() for name in ("trial", over, y))
     log = section.y_scale == "log"
@@ -192,6 +229,7 @@ def draw_curves(found: Study, section: FigureSection) -> Figure | None:
 
 _DRAW: dict[str, Callable[[Study, FigureSection], Figure | None]] = {
     "curves": draw_curves,
+    "dots": draw_dots,
     "lines": draw_lines,
     "scatter": draw_scatter,
 }
@@ -214,12 +252,13 @@ def _panel(section: FigureSection, *, square: bool = False) -> tuple[Figure, Axe
     return figure, panel
 
 
-def _rows(found: Study, *names: str) -> list[dict[str, Any]]:
-    """The rows of trials that did not fail, once it is known that the table has the columns."""
+def _rows(found: Study, section: FigureSection, *names: str) -> list[dict[str, Any]]:
+    """The rows that a figure is of, those of trials that failed left out, once it is known that the columns exist."""
     rows: list[dict[str, Any]] = [row for row in found.table.to_pylist() if row["outcome"] != FAILED]
     if rows:
-        _require_columns(found.table.column_names, names, "table.parquet")
-    return rows
+        asked = [*names, *section.where, *([section.by] if section.by else [])]
+        _require_columns(found.table.column_names, asked, "table.parquet")
+    return [row for row in rows if all(row[name] == value for name, value in section.where.items())]
 
 
 def _require_columns(known: Sequence[str], names: Sequence[str], where: str) -> None:

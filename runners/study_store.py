@@ -42,7 +42,10 @@ class StudyStore:
         file = self.path / "study.yaml"
         try:
             if file.is_file():
-                _require_same(self.path, file.read_text("utf-8"), study)
+                there = file.read_text("utf-8")
+                _require_same(self.path, there, study)
+                if there != text:  # other words or figures of the same trials
+                    write_whole(file, text.encode())
             elif listing(self.path):
                 raise StudyError(
                     f"{self.path} exists already and holds no study.yaml; choose another --out, or move it away"

@@ -1,11 +1,13 @@
 """Studies on Ray Tune: the table, what is gone on with, trials that fail, SIGKILL in the middle, and the command."""
 
+import contextlib
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +40,11 @@ SMALL: dict[str, Any] = {
         "nothing": {"x": "alpha.self_weight", "y": ["accuracy_max"]},
     },
 }
-FAILING = {**SMALL, "vary": {"topology.generator": ["ring", "no_such_graph", "complete"]}, "figures": {}}
+FAILING = {
+    **SMALL,
+    "vary": {"topology.generator": ["ring", "no_such_graph", "complete"]},
+    "figures": {"wrong": {"x": "trial", "y": ["no_such_column"]}, "right": {"x": "trial", "y": ["predicted_rate"]}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +107,7 @@ def test_a_study_is_played_read_back_drawn_and_gone_on_with(tmp_path: Path) -> N
     html = found._repr_html_()
     assert "<caption>small: 6 of 6 trials, 0 failed" in html
     assert html.count("<tr>") == 4
+    assert html.count("<img ") == 3
     drawn = {path.name for path in draw_study(found)}
     assert drawn == {f"{name}.{kind}" for name in ("rates", "speed", "errors") for kind in ("png", "svg")}
 
@@ -129,6 +136,8 @@ def test_failed_trials_are_rows_and_do_not_stop_the_others(tmp_path: Path) -> No
     summary = json.loads(done.stdout)
     assert (summary["trials"], summary["finished"], summary["failed"]) == (3, 3, 1)
     assert "trial 1 failed: UnknownNameError: unknown generator 'no_such_graph'" in done.stderr
+    assert "no figure wrong: a figure asks for column 'no_such_column', which table.parquet has not" in done.stderr
+    assert (tmp_path / "s" / "right.svg").is_file()
     table = read_study(tmp_path / "s").table
     assert [error is None for error in table.column("error").to_pylist()] == [True, False, True]
     assert table.column("outcome").to_pylist()[1] == "failed"
@@ -163,6 +172,33 @@ def test_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         found.frame()
 
 
+@pytest.mark.usefixtures("in_process")
+def test_differences_are_taken_seed_by_seed(tmp_path: Path) -> None:
+    found = study({**SMALL, "paired": True, "curves": False}, out=tmp_path / "s")
+    table = found.differences("alpha.self_weight", 0.2)
+    assert table.column("alpha.self_weight").to_pylist() == [0.4, 0.6]
+    rows = {(r["alpha.self_weight"], r["replicate"]): r["equilibrium_error_rms"] for r in found.table.to_pylist()}
+    apart = [rows[0.4, k] - rows[0.2, k] for k in range(2)]
+    assert table.column("equilibrium_error_rms").to_pylist()[0] == pytest.approx(sum(apart) / 2)
+    assert table.column("equilibrium_error_rms_error").to_pylist()[0] == pytest.approx(abs(apart[0] - apart[1]) / 2)
+    assert table.column("trials").to_pylist() == [2, 2]
+    with pytest.raises(StudyError, match="no trial has alpha.self_weight = 0.3, expected a varied key"):
+        found.differences("alpha.self_weight", 0.3)
+    with pytest.raises(StudyError, match="has other seeds at every point; play it with paired: true"):
+        study(SMALL, out=tmp_path / "t").differences("alpha.self_weight", 0.2)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_study_on_another_storage(tmp_path: Path) -> None:
+    where = f"memory://{tmp_path.name}/s"
+    found = study({**SMALL, "seeds": 1}, out=where)
+    assert len(draw_study(found)) == 6
+    assert read_study(where).table.equals(found.table)
+    described = study({**SMALL, "seeds": 1, "description": "other words"}, out=where)
+    assert read_study(where).file.description == "other words"
+    assert described.table.equals(found.table)
+
+
 def test_columns_of_several_kinds() -> None:
     rows = [{"trial": 0, "a": 1, "b": 1, "c": None}, {"trial": 1, "a": 2.5, "b": [1, 2], "c": None}]
     table, curves = tabulate({"row": row, "curve": None} for row in rows)
@@ -177,6 +213,7 @@ def test_the_list_names_studies() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("session")
 def test_a_study_killed_in_the_middle_ends_with_the_same_table(tmp_path: Path) -> None:
     content = {**SMALL, "set": {**SMALL["set"], "play.moves": 150, "play.samples": 500}, "seeds": 4, "figures": {}}
@@ -198,3 +235,41 @@ def test_a_study_killed_in_the_middle_ends_with_the_same_table(tmp_path: Path) -
     assert again.curves is not None
     assert again.curves.equals(whole.curves)
     assert {name: (out / "trials" / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("session")
+def test_a_trial_whose_process_dies_is_a_row_and_is_played_again_when_the_study_goes_on(tmp_path: Path) -> None:
+    import psutil  # Ray's own copy, on the path since ray was imported
+
+    content = {**SMALL, "set": {**SMALL["set"], "play.moves": 150}, "figures": {}, "seeds": 1}
+    killed = threading.Event()
+
+    def kill_one_that_plays() -> None:
+        end = time.monotonic() + 90
+        while time.monotonic() < end and not killed.is_set():
+            time.sleep(0.02)
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if "Trainable.train" in " ".join(process.cmdline()):
+                        process.kill()
+                        killed.set()
+                        break
+
+    killer = threading.Thread(target=kill_one_that_plays)
+
+    def on_trial(row: dict[str, Any]) -> None:
+        if row["trial"] == 0:
+            killer.start()
+
+    found = study(content, out=tmp_path / "s", jobs=1, on_trial=on_trial)
+    killer.join()
+    assert killed.is_set()
+    (lost,) = (row for row in found.table.to_pylist() if row["outcome"] == "failed")
+    assert lost["error"] == "its process died"
+    assert len(found.table) == 3
+    assert read_study(tmp_path / "s").table.column("trial").to_pylist() == sorted({0, 1, 2} - {lost["trial"]})
+    again: list[dict[str, Any]] = []
+    assert study(content, out=tmp_path / "s", jobs=1, on_trial=again.append).failed == 0
+    assert [row["trial"] for row in again] == [lost["trial"]]

@@ -10,11 +10,10 @@ import pyarrow as pa
 
 from .report_html import render_page, svg_markup
 from .study_file import FigureSection, StudyError
-from .study_pictures import draw_curves, draw_lines, draw_scatter
+from .study_pictures import draw_figure
 from .study_play import FAILED
 from .study_view import Study
 
-_DRAW = {"curves": draw_curves, "lines": draw_lines, "scatter": draw_scatter}
 _ORDER = (
     "measured_rate",
     "predicted_rate",
@@ -31,6 +30,7 @@ _MOST_ROWS = 1_000
 _MOST_FAILURES = 50
 _ROUNDING = 1e-12
 _KINDS = {
+    "dots": "every trial",
     "scatter": "every trial, beside the diagonal and a band of ±5 %",
     "lines": "means over seeds with their 95 % confidence bands",
     "curves": "means over seeds with their 95 % confidence bands",
@@ -99,7 +99,7 @@ def _figures(found: Study) -> tuple[list[dict[str, Any]], list[str]]:
     drawn, notes = [], []
     for name, section in found.file.figures.items():
         try:
-            figure = _DRAW[section.kind](found, section)
+            figure = draw_figure(found, name)
         except StudyError as error:
             notes.append(f"figure {name!r} is left out: {error}")
             continue

@@ -12,9 +12,9 @@ BENCH_ARGS ?=
 TORCH ?= torch==2.13.0
 
 BIN := $(VENV)/bin
-TESTED := $(addprefix $(VENV)/.has-,test neural languages photographs tensorboard frames browser)
+TESTED := $(addprefix $(VENV)/.has-,test neural languages photographs tensorboard frames browser watch)
 PACKAGES := agents games runners topology
-SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -name '*.yaml' -o -name py.typed))
+SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -name '*.yaml' -o -name py.typed -o -name '*.css' -o -name '*.html' -o -name '*.js'))
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:

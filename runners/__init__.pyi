@@ -21,6 +21,7 @@ from .experiment import load_experiment as load_experiment
 from .figure_graph import draw_graph as draw_graph
 from .figure_shares import draw_influence as draw_influence
 from .figure_shares import draw_mixtures as draw_mixtures
+from .figure_sheets import draw_sheets as draw_sheets
 from .file_names import file_name as file_name
 from .fleet import fleet as fleet
 from .journal import Journal as Journal
@@ -58,7 +59,10 @@ from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
 from .report import render_report as render_report
 from .report import write_report as write_report
+from .report_study import render_study as render_study
 from .rounds import rounds as rounds
+from .sheets import Sheet as Sheet
+from .sheets import read_sheets as read_sheets
 from .signatures import Signature as Signature
 from .stages import Change as Change
 from .stages import Stages as Stages
@@ -89,6 +93,9 @@ from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
 from .virtual import Simulation as Simulation
 from .virtual import virtual as virtual
+from .watch import WatchError as WatchError
+from .watch import watch_app as watch_app
+from .watch import watch_run as watch_run
 from .where import Ask as Ask
 from .where import answer_here as answer_here
 from .where import build_lean_game as build_lean_game

@@ -1,6 +1,6 @@
-"""The command line: `nashgossip run`, `resume`, `study`, `report`, `list`, `topology`."""
+"""The command line: `nashgossip run`, `resume`, `study`, `report`, `watch`, `list`, `topology`."""
 
-__all__ = ["app", "list_experiments", "main", "report", "resume", "run", "study", "topology"]
+__all__ = ["app", "list_experiments", "main", "report", "resume", "run", "study", "topology", "watch"]
 
 import contextlib
 import json
@@ -192,18 +192,37 @@ def study(
 
 @app.command()
 def report(
-    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run, ended or not.")],
+    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run or study, ended or not.")],
     out: Annotated[
         str | None, typer.Option(help="The file to write; report.html in the run directory if left out.")
     ] = None,
 ) -> None:
-    """Write what a run was and what came of it as one HTML file, which opens without network."""
+    """Write what a run or a study was and what came of it as one HTML file, which opens without network."""
     from .report import write_report  # matplotlib is slow to import, and only a report needs it
 
     console = _console()
     with _wrong_request(console):
         file = write_report(directory, out)
     console.print(f"report: {file}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def watch(
+    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run that has begun.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; a free one if left out.")] = 0,
+    host: Annotated[str, typer.Option(help="Name or address to listen on.")] = "127.0.0.1",
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop once the run has ended.")] = False,
+) -> None:
+    """Serve the report of a run as a page that follows it while it goes on; Ctrl-C ends it."""
+    from .watch import watch_run  # matplotlib and a server are slow to import
+
+    console = _console()
+
+    def announce(address: str) -> None:
+        console.print(f"watch: {address}", highlight=False, markup=False, soft_wrap=True)
+
+    with _wrong_request(console):
+        watch_run(directory, host=host, port=port, until_end=until_end, on_start=announce)
 
 
 @app.command("list")

@@ -21,7 +21,7 @@ from .examination import Look
 from .experiment import Experiment, load_experiment
 from .journal import read_journal
 from .observers import MissingExtraError
-from .record_tables import half_written, read_table
+from .record_tables import half_note, half_written, read_table
 from .records import PLAYER_SCHEMA, RUN_SCHEMA, read_looks
 from .storage import RunPath, is_local, listing
 
@@ -162,7 +162,7 @@ def _records(folder: RunPath, notes: list[str]) -> tuple[pa.Table, pa.Table, tup
     run = RUN_SCHEMA.empty_table() if run is None else run
     rows = PLAYER_SCHEMA.empty_table() if rows is None else rows
     if left:
-        notes.append(f"records were read to the last whole batch; {left} bytes after it are half written")
+        notes.append(half_note(left))
     names = _names(rows)
     if not names:
         return run, rows, names

@@ -4,8 +4,6 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from sphinx_gallery.sorting import ExplicitOrder
-
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_extensions"))
 
@@ -53,7 +51,7 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"\.py$",
-    "within_subsection_order": ExplicitOrder(["own_model.py"]),
+    "within_subsection_order": "example_pages.ORDER",
     "abort_on_example_error": True,
     "show_memory": False,
     "show_signature": False,
@@ -61,7 +59,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "min_reported_time": 1e9,
     "capture_repr": ("_repr_html_",),
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": ("matplotlib", "example_pages"),
 }
 
 html_theme = "furo"

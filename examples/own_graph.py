@@ -71,8 +71,8 @@ panels[1].set_aspect("equal")
 plt.show()
 
 # %%
-# The graph can be kept with its α to the last bit, and played in any experiment: ``nashgossip run ring --set
-# topology.generator=null --set topology.file=labs.graphml``.
+# The graph can be kept with its α to the last bit, and played in any experiment:
+# ``nashgossip run ring --set "topology={file: labs.graphml}"``.
 
 import tempfile
 from pathlib import Path

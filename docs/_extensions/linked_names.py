@@ -8,9 +8,9 @@ from collections import Counter
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.util.nodes import make_refnode
 
 _NAME = re.compile(r"(?:nashgossip\.)?([A-Za-z_][\w.]*)(?:\(.*\))?", re.DOTALL)
 _PACKAGES = ("topology", "games", "agents", "agents.models", "runners")
@@ -22,7 +22,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 class LinkNames(SphinxPostTransform):
-    default_priority = 5
+    default_priority = 5  # before references are resolved
 
     def run(self, **_: Any) -> None:
         known = _targets(self.env.domains.python_domain.objects)
@@ -33,19 +33,21 @@ class LinkNames(SphinxPostTransform):
             target = known.get(match.group(1)) if match else None
             if target is None or target[0] == self.env.docname:
                 continue
-            link = make_refnode(self.app.builder, self.env.docname, target[0], target[1], literal.deepcopy())
-            literal.replace_self(link)
+            reference = addnodes.pending_xref(
+                "", literal.deepcopy(), refdomain="py", reftype="obj", reftarget=target[1], refdoc=self.env.docname
+            )
+            literal.replace_self(reference)
 
 
 def _targets(objects: Any) -> dict[str, tuple[str, str]]:
-    """What may be written → page and anchor: every name behind its package, and unambiguous names without it."""
+    """What may be written → page and full name: every name behind its package, and unambiguous names without it."""
     found: dict[str, tuple[str, str]] = {}
     shorter: dict[str, set[tuple[str, str]]] = {}
     for full, entry in objects.items():
         if not full.startswith("nashgossip."):
             continue
         path = full.removeprefix("nashgossip.")
-        target = (entry.docname, entry.node_id)
+        target = (entry.docname, full)
         found[path] = target
         for package in _PACKAGES:
             if path.startswith(package + "."):

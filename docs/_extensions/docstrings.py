@@ -9,7 +9,9 @@ _CODE = re.compile(r"(`[^`]*`)")
 _MARK = re.compile(r"\||(?<=\w)_(?!\w)")
 
 
-_ARRAY = re.compile(r"(?:numpy\.)?ndarray\[tuple\[Any, \.\.\.\], (?:numpy\.)?dtype\[(?:numpy\.)?(\w+)\]\]")
+_ARRAY = re.compile(
+    r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]"
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

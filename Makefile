@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 TORCH ?= torch==2.13.0
 
 BIN := $(VENV)/bin
-TESTED := $(addprefix $(VENV)/.has-,test docs frames neural languages photographs tensorboard)
+TESTED := $(addprefix $(VENV)/.has-,test docs neural languages photographs tensorboard frames browser)
 PACKAGES := agents games runners topology
 SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -name '*.yaml' -o -name py.typed))
 

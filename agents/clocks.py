@@ -33,8 +33,10 @@ class Clocks:
 
     def start(self, players: Iterable[Hashable], now: float) -> None:
         """Starts the clocks of players."""
+        taking_turns = self._rate is None and self._queue  # who joins them has to be where they are
+        begin = self._queue[0][0] if taking_turns else self._time(now)
         for player in players:
-            self._schedule(player, self._time(now))
+            self._schedule(player, begin)
 
     def stop(self, player: Hashable) -> None:
         """Stops the clock of a player."""

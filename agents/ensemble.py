@@ -4,14 +4,20 @@ __all__ = ["Ensemble"]
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, final
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar, final
 
 from .message import Message
 from .parcels import Parcel, parcels_of
-from .player import Move, Player
+from .player import ModelError, Move, Player
 from .protocols import State
 from .seat import Seat
+
+T = TypeVar("T")
+
+
+def _raised(player: Hashable, error: ModelError) -> NoReturn:
+    raise error
 
 
 @final
@@ -23,6 +29,9 @@ class Ensemble:
         absent: for each graph, who is not there.
         positions: player → position in the graph's order, for saved messages and the order of answers.
         wiring: number of the graph in force.
+        silent: players who publish and answer nothing any more; looked at each time.
+        failed: told whose model failed, and how. Unless it raises, that player publishes or answers nothing, and the
+            others go on. By default it raises the error.
     """
 
     def __init__(
@@ -31,7 +40,11 @@ class Ensemble:
         absent: Sequence[frozenset[Hashable]],
         positions: Mapping[Hashable, int],
         wiring: int = 0,
+        *,
+        silent: Container[Hashable] = frozenset(),
+        failed: Callable[[Hashable, ModelError], None] = _raised,
     ) -> None:
+        self._silent, self._failed = silent, failed
         self._wirings, self._absent, self._positions = wirings, absent, dict(positions)
         self.wiring = wiring
         self.players: dict[Hashable, Player] = {
@@ -43,28 +56,17 @@ class Ensemble:
         self._counting = threading.Lock()
 
     def move(self, player: Hashable) -> list[Parcel]:
-        """Moves one player, and delivers what it publishes to those who are here; the parcels for others.
-
-        Raises:
-            ModelError: a model failed.
-        """
+        """Moves one player, and delivers what it publishes to those who are here; the parcels for others."""
         return self.deliver(self.publication(player, Player.move))
 
     def publications(self, make: Callable[[Player], Move]) -> list[Parcel]:
-        """What all players publish by `make`, in their order, not delivered to anybody yet.
-
-        Raises:
-            ModelError: a model failed.
-        """
+        """What all players publish by `make`, in their order, not delivered to anybody yet."""
         return [parcel for name in self.players for parcel in self.publication(name, make)]
 
     def publication(self, player: Hashable, make: Callable[[Player], Move]) -> list[Parcel]:
-        """What one player publishes by `make`, not delivered to anybody yet.
-
-        Raises:
-            ModelError: its model failed.
-        """
-        return list(parcels_of(player, make(self.players[player])))
+        """What one player publishes by `make`, not delivered to anybody yet."""
+        move = self._asked(player, make)
+        return [] if move is None else list(parcels_of(player, move))
 
     def deliver(self, parcels: Iterable[Parcel]) -> list[Parcel]:
         """Hands parcels to those who are here, and answers requests at once; the parcels for others."""
@@ -77,19 +79,14 @@ class Ensemble:
             elif parcel.message is not None:
                 listener.receive(parcel.message)
                 self.count(parcel)
-            elif (answer := listener.answer(parcel.sender)) is not None:
-                others += self.deliver([Parcel(parcel.listener, parcel.sender, answer)])
+            else:
+                others += self.deliver(self._answer(parcel.listener, parcel.sender))
         return others
 
     def answers(self, requests: Iterable[tuple[Hashable, Hashable]]) -> list[Parcel]:
         """Answers to requests (asker, neighbour), drawn in the order of the askers whatever that of the requests."""
-        made = []
-        for asker, neighbour in sorted(requests, key=lambda pair: self._positions[pair[0]]):
-            player = self.players.get(neighbour)
-            answer = None if player is None else player.answer(asker)
-            if answer is not None:
-                made.append(Parcel(neighbour, asker, answer))
-        return made
+        order = sorted(requests, key=lambda pair: self._positions[pair[0]])
+        return [parcel for asker, neighbour in order for parcel in self._answer(neighbour, asker)]
 
     def receive(self, listener: Hashable, message: Message) -> None:
         """Takes in what came from another process; nothing for a player that is not here."""
@@ -112,9 +109,6 @@ class Ensemble:
 
         Returns:
             The first publications of those who join, not delivered to anybody yet.
-
-        Raises:
-            ModelError: a model failed.
         """
         self.wiring = wiring
         here: dict[Hashable, Player] = {}
@@ -190,3 +184,18 @@ class Ensemble:
             Parcel(names[a], names[b], None if number is None else Message.received(names[a], number, arrays))
             for a, b, number, arrays in saved
         ]
+
+    def _answer(self, player: Hashable, asker: Hashable) -> list[Parcel]:
+        """The answer of a player; nothing if it is not here, or has none."""
+        answer = self._asked(player, lambda asked: asked.answer(asker)) if player in self.players else None
+        return [] if answer is None else [Parcel(player, asker, answer)]
+
+    def _asked(self, player: Hashable, ask: Callable[[Player], T]) -> T | None:
+        """What a player gives; None if it is silent, or its model fails."""
+        if player in self._silent:
+            return None
+        try:
+            return ask(self.players[player])
+        except ModelError as error:
+            self._failed(player, error)
+            return None

@@ -2,6 +2,7 @@
 
 __all__ = ["Failure", "HostPlan", "Log", "PlayerReport", "Report", "Store"]
 
+import logging
 import traceback
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,10 @@ class Store(Protocol):
 
     def numbers(self) -> list[int]:
         """The numbers of the checkpoints there are, rising."""
+        ...
+
+    def forget_after(self, number: int) -> None:
+        """Removes all checkpoints of higher numbers."""
         ...
 
 
@@ -63,7 +68,8 @@ class HostPlan:
         restarts: times that a model is restarted.
         store: for checkpoints; None saves none.
         checkpoint_seconds: between checkpoints in asynchronous play.
-        lease: seconds without anybody asking for a report after which the actor saves itself and ends; None never.
+        lease: seconds without anybody asking anything after which the actor saves itself and ends; None never. A round
+            under way ends only if a neighbour that it needs is gone.
         log: for what happens; None for nowhere.
         settled: called when all players have been built, where they read their data themselves.
         wiring: number of the graph in force at the start.
@@ -95,6 +101,21 @@ class HostPlan:
     def __post_init__(self) -> None:
         if self.policy == "restart" and self.store is None:
             raise ValueError("policy is restart, but there is no store to go on from; give one, or take fail or skip")
+
+    def tell(self, event: str, player: Hashable = None, *, level: str = "info", **fields: Any) -> None:
+        """Writes to the log what happens to the actor, or to one of its players.
+
+        A full disk ends no play: a line that the log cannot take goes to the process's own output.
+        """
+        if self.log is None:
+            return
+        name = None if player is None else str(player)
+        try:
+            self.log.write(event, level=level, player=name, actor=self.index, **fields)
+        except OSError as error:
+            logging.getLogger(__name__).error(
+                "actor %s: %s, player %s, %s (%s)", self.index, event, name, fields, error
+            )
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,20 @@ class Peers:
             Exception: what comes of the call.
         """
         sent, beside = bundle(parcels)
+        await self.ask(home, method, *arguments, sent, *map(self._content, beside))
+
+    async def ask(self, home: int, method: str, *arguments: Any) -> Any:
+        """What a method of an actor returns.
+
+        Raises:
+            LookupError: there is no such actor now.
+            Exception: what comes of the call.
+        """
         try:
             peer = self._handles.get(home)
             if peer is None:
                 peer = self._handles[home] = await asyncio.to_thread(self._find, home)
-            await getattr(peer, method).remote(*arguments, sent, *map(self._content, beside))
+            return await getattr(peer, method).remote(*arguments)
         except Exception:
             self._handles.pop(home, None)  # one that is dead for good may have a successor of the same number
             raise

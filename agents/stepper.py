@@ -10,9 +10,11 @@ from .ensemble import Ensemble
 from .hosting import HostPlan
 from .parcels import Bundle, Parcel, opened
 from .peers import Peers
+from .player import Player
 from .turns import Turns
 
 _Work: TypeAlias = Callable[[], list[Parcel]]
+_Sending: TypeAlias = "list[asyncio.Future[Any]]"
 
 
 @final
@@ -26,10 +28,9 @@ class Stepper:
         plan: what the actor is made from.
         ensemble: its players.
         peers: the actors of others.
-        move: moves all players; what they publish, delivered to nobody yet.
         in_thread: calls a function beside the event loop, and gives its result.
 
-    `held` is what the players have published and nobody has been sent yet.
+    `held` is what the players have published and nobody has been sent yet; `playing`, whether rounds are played.
     """
 
     def __init__(
@@ -37,14 +38,13 @@ class Stepper:
         plan: HostPlan,
         ensemble: Ensemble,
         peers: Peers,
-        move: _Work,
         in_thread: Callable[[_Work], Awaitable[list[Parcel]]],
     ) -> None:
-        self._plan, self._ensemble, self._peers = plan, ensemble, peers
-        self._move, self._in_thread = move, in_thread
+        self._plan, self._ensemble, self._peers, self._in_thread = plan, ensemble, peers, in_thread
         self._turns = Turns()
         self._requests: list[tuple[Hashable, Hashable]] = []
         self.held: list[Parcel] = []
+        self.playing = False
 
     @property
     def turn(self) -> int:
@@ -64,17 +64,30 @@ class Stepper:
             TurnsEnded: play was broken off, see `end`.
             LookupError, Exception: a neighbour's actor is not there, or what it raised.
         """
-        for _ in range(count):
-            sending: list[asyncio.Future[Any]] = []
-            try:
-                await self._play_round(sending)
-                for sent in sending:
-                    await sent
-            except BaseException:
-                for sent in sending:
-                    sent.cancel()
-                await asyncio.gather(*sending, return_exceptions=True)
-                raise
+        self.playing = True
+        try:
+            for _ in range(count):
+                sending: _Sending = []
+                try:
+                    await self._play_round(sending)
+                    await asyncio.gather(*sending)
+                except BaseException:
+                    for sent in sending:
+                        sent.cancel()
+                    await asyncio.gather(*sending, return_exceptions=True)
+                    raise
+        finally:
+            self.playing = False
+
+    async def hopeless(self, patience: float) -> bool:
+        """Whether a neighbour whom the round under way needs is gone, or has given up before.
+
+        Arguments:
+            patience: seconds after which one who gives no answer is gone.
+        """
+        homes = self._others("neighbours") | self._others("listeners")
+        found = await asyncio.gather(*(self._gone(home, patience) for home in homes))
+        return any(found)
 
     async def take(
         self, source: int, generation: int, turn: int, sent: Bundle, beside: Sequence[Mapping[str, Any]]
@@ -101,22 +114,40 @@ class Stepper:
         self._requests = []
         await self._turns.begin(generation, turn)
 
-    async def _play_round(self, sending: "list[asyncio.Future[Any]]") -> None:
+    async def _play_round(self, sending: _Sending) -> None:
         """Plays one round; what is on its way to others is added to `sending`."""
         speakers, listeners = self._others("neighbours"), self._others("listeners")
         sending.append(self._exchange([p for p in self.held if p.message is not None], listeners))
-        await self._turns.heard(speakers)
+        await self._heard(speakers, sending)
         if self._plan.pulls:
             await self._turns.advance()
             sending.append(self._exchange([p for p in self.held if p.message is None], speakers))
-            await self._turns.heard(listeners)
+            await self._heard(listeners, sending)
             requests, self._requests = self._requests, []
             answers = await self._in_thread(lambda: self._ensemble.answers(requests))
             await self._turns.advance()
             sending.append(self._exchange(answers, listeners))
-            await self._turns.heard(speakers)
-        self.held = await self._in_thread(self._move)
+            await self._heard(speakers, sending)
+        self.held = await self._in_thread(lambda: self._ensemble.publications(Player.move))
         await self._turns.advance()
+
+    async def _heard(self, homes: set[int], sending: _Sending) -> None:
+        """Waits until these have been heard in this turn, or somebody cannot be reached: it will not be heard either.
+
+        Raises:
+            TurnsEnded: play was broken off.
+            LookupError, Exception: what came of the sending.
+        """
+        heard = asyncio.create_task(self._turns.heard(homes))
+        waiting: set[asyncio.Future[Any]] = {heard, *sending}
+        try:
+            while not heard.done():
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    one.result()
+        finally:
+            heard.cancel()
+            await asyncio.gather(heard, return_exceptions=True)
 
     def _exchange(self, parcels: list[Parcel], homes: set[int]) -> "asyncio.Future[Any]":
         """Delivers what stays here, and sends each of the other actors its part, which may be nothing."""
@@ -136,6 +167,14 @@ class Stepper:
         await self._peers.call(home, "take_turn", parcels, self._plan.index, generation, turn)
         for parcel in parcels:
             self._ensemble.count(parcel)
+
+    async def _gone(self, home: int, patience: float) -> bool:
+        turn = self._turns.turn
+        try:
+            playing, its_turn = await asyncio.wait_for(self._peers.ask(home, "standing"), patience)
+        except Exception:  # whatever comes of it: nobody is there to take a turn
+            return True
+        return not playing and its_turn <= turn
 
     def _others(self, side: str) -> set[int]:
         """The other actors in which those live whom players here listen to (`neighbours`), or tell (`listeners`)."""

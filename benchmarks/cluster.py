@@ -54,7 +54,6 @@ class Bare:
     def __init__(self, size: int) -> None:
         self._content = {"x": np.random.default_rng(0).standard_normal((1, max(1, size // 8)))}
         self._held: dict[int, Any] = {}
-        self.sent = 0
 
     async def meet(self, peers: list[Any]) -> None:
         self._peers = peers
@@ -63,17 +62,17 @@ class Bare:
         self._held[sender] = content
 
     async def play(self, seconds: float) -> int:
+        """How many messages were sent in these seconds."""
         until = time.monotonic() + seconds
 
-        async def to(peer: Any, k: int) -> None:
+        async def to(peer: Any, k: int) -> int:
             number = 0
             while time.monotonic() < until:
                 await peer.take.remote(k, number, self._content)
                 number += 1
-                self.sent += 1
+            return number
 
-        await asyncio.gather(*(to(peer, k) for k, peer in enumerate(self._peers)))
-        return self.sent
+        return sum(await asyncio.gather(*(to(peer, k) for k, peer in enumerate(self._peers))))
 
 
 def ring(size: int) -> Game:
@@ -93,7 +92,7 @@ def bare(size: int, seconds: float) -> float:
     took = time.monotonic() - before
     for actor in actors:
         ray.kill(actor)
-    return (sent - 0) / took
+    return sent / took
 
 
 def ours(size: int, seconds: float) -> tuple[float, bool]:

@@ -1,9 +1,9 @@
 from .checkpoint import CheckpointError as CheckpointError
 from .checkpoint_store import CheckpointStore as CheckpointStore
 from .cluster import cluster as cluster
-from .cluster_laboratory import PlayerLostError as PlayerLostError
-from .cluster_laboratory import StallError as StallError
-from .cluster_laboratory import StartError as StartError
+from .cluster_errors import PlayerLostError as PlayerLostError
+from .cluster_errors import StallError as StallError
+from .cluster_errors import StartError as StartError
 from .cluster_loopback import LoopbackError as LoopbackError
 from .cluster_loopback import loopback as loopback
 from .cluster_metrics import PlayerMetrics as PlayerMetrics

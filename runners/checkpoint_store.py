@@ -83,6 +83,15 @@ class CheckpointStore:
         """
         return load_tree(checkpoint_path(self.folder, number))
 
+    def forget_after(self, number: int) -> None:
+        """Removes all checkpoints of higher numbers, the newest first: they are of a future that was taken back.
+
+        Raises:
+            OSError: the storage refused.
+        """
+        for later in sorted((n for n in self.numbers() if n > number), reverse=True):
+            checkpoint_path(self.folder, later).unlink(missing_ok=True)
+
     def numbers(self) -> list[int]:
         """The numbers saved, oldest first."""
         return [int(path.stem) for path in checkpoints(self.folder)]

@@ -13,7 +13,8 @@ from typing import Any, Literal
 from ..games import Game, PlayerSpec
 from ..topology import GraphSequence
 from .cluster_crew import Crew
-from .cluster_laboratory import Laboratory, Setback
+from .cluster_errors import PlayerLostError, Setback
+from .cluster_laboratory import Laboratory
 from .cluster_plans import Layout
 from .cluster_room import require_space
 from .cluster_session import ray_session, starts_here
@@ -108,11 +109,10 @@ def cluster(
         layout = Layout(
             game, seed, deployment, graphs=graphs, source=source, rate=rate, synchronous=synchronous, lease=lease
         )
-        changes = () if graphs is None else graphs.changes
         if synchronous:
-            begin = 0 if resume is None else _saved_in(changes, resume["checkpoint"])
+            begin = 0 if resume is None else layout.saved_in(resume["checkpoint"])
         else:
-            begin = _in_force(changes, 0.0 if resume is None else resume.get("time", 0.0))
+            begin = layout.in_force(0.0 if resume is None else resume.get("time", 0.0))
         plans = {index: partial(layout.plan, index, begin) for index in layout.indices}
         with Crew(plans, deployment, detached=detached, peers=layout.peers, labels=layout.labels) as crew:
             lab = Laboratory(
@@ -130,11 +130,11 @@ def cluster(
             lab.start(attach=resume is not None, wiring=begin)
             if synchronous:
                 yield from _in_rounds(
-                    lab, moves, int(every or 1), resume, changes, deployment, on_checkpoint, on_observation
+                    lab, moves, int(every or 1), resume, layout, deployment, on_checkpoint, on_observation
                 )
             else:
                 pause = every or max(_INTERVAL_S, _INTERVAL_PER_PLAYER_S * len(game.players))
-                yield from _gossip(lab, moves, pause, changes, resume is not None, on_observation)
+                yield from _gossip(lab, moves, pause, resume is not None, on_observation)
 
 
 def _in_rounds(
@@ -142,7 +142,7 @@ def _in_rounds(
     moves: int,
     every: int,
     resume: Mapping[str, Any] | None,
-    changes: tuple[float, ...],
+    layout: Layout,
     deployment: Deployment,
     on_checkpoint: Callable[[int, dict[str, Any]], None] | None,
     on_observation: Callable[[Callable[[], None]], None] | None,
@@ -165,12 +165,14 @@ def _in_rounds(
         try:
             if setback:
                 done, setback = saved, False
-                lab.take_back(saved, _saved_in(changes, saved))
+                lab.take_back(saved, layout.saved_in(saved))
             elif shown >= 0:
-                wiring = _in_force(changes, done)
+                wiring = layout.in_force(done)
                 if wiring != lab.wiring:
                     lab.rewire(wiring)
-                count = min(every - done % every, moves - done, *(math.ceil(at) - done for at in changes if at > done))
+                count = min(
+                    every - done % every, moves - done, *(math.ceil(at) - done for at in layout.changes if at > done)
+                )
                 lab.play_rounds(count)
                 done += count
                 if done % every and done < moves:
@@ -183,7 +185,9 @@ def _in_rounds(
                     on_observation(save)
             if done < moves and (done == 0 or time.monotonic() - since > spacing):
                 save()
-        except Setback:
+        except Setback as error:
+            if deployment.on_failure != "restart":
+                raise PlayerLostError("the process of a player died, and rounds were broken off") from error
             setback = True
 
 
@@ -191,7 +195,6 @@ def _gossip(
     lab: Laboratory,
     moves: int,
     interval: float,
-    changes: tuple[float, ...],
     resumed: bool,
     on_observation: Callable[[Callable[[], None]], None] | None,
 ) -> Iterator[Observation]:
@@ -205,18 +208,5 @@ def _gossip(
         yield observed
         if on_observation is not None:
             on_observation(lab.save_and_stop)
-        wiring = _in_force(changes, observed.time)
-        if wiring != lab.wiring:
-            lab.rewire(wiring)
     lab.stop()
     yield lab.observe(last=True)
-
-
-def _in_force(changes: tuple[float, ...], now: float) -> int:
-    """The number of the graph at a time."""
-    return sum(at <= now for at in changes)
-
-
-def _saved_in(changes: tuple[float, ...], now: float) -> int:
-    """The number of the graph in which a checkpoint in rounds was saved: before those that change at that time."""
-    return sum(math.ceil(at) < now for at in changes)

@@ -9,14 +9,17 @@ from typing import Any, final
 
 import ray
 from ray.exceptions import RayActorError, RayTaskError
-from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from ..agents import HostPlan, ModelError, PlayerActor
-from .cluster_names import find
+from ..agents.turns import TurnsEnded
+from .cluster_errors import Setback, StartError
+from .cluster_names import AbsentError, find, living
+from .cluster_pack import pack, remove_pack
 from .deployment import Deployment
 
 _RETRY_S = 0.2
+_END_S = 30.0
 _CONCURRENCY = 1000
 
 
@@ -26,7 +29,7 @@ class Lost(Exception):
     Not `PlayerLostError`, which tells the user that the run has ended over it.
     """
 
-    def __init__(self, index: int, error: RayActorError, *, forever: bool) -> None:
+    def __init__(self, index: int, error: RayActorError | AbsentError, *, forever: bool) -> None:
         super().__init__(f"actor {index}: {error}")
         self.index, self.error, self.forever = index, error, forever
 
@@ -56,6 +59,7 @@ class Crew:
         self._plans, self._deployment, self._detached, self._peers = plans, deployment, detached, peers
         self._class = ray.remote(PlayerActor)
         self.handles: dict[int, Any] = {}
+        self._ended: set[int] = set()
         self._group: Any = None
         cpus = ray.cluster_resources().get("CPU", 1.0)  # type: ignore[no-untyped-call]
         share = _rounded(min(1.0, cpus / len(plans)))
@@ -64,12 +68,8 @@ class Crew:
     def __enter__(self) -> "Crew":
         if self._deployment.placement == "pack":
             bundle = {"CPU": self._cpus} | ({"GPU": self._deployment.gpus} if self._deployment.gpus else {})
-            self._group = placement_group(
-                [bundle] * len(self._plans),
-                strategy="PACK",
-                name=f"{self._deployment.run}/pack",
-                lifetime="detached" if self._detached else None,
-            )
+            self._group = pack(self._deployment.run, len(self._plans), bundle, detached=self._detached)
+            self._cpus = self._group.bundle_specs[0].get("CPU", 0.0)  # those of before, if it was there
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,26 +77,46 @@ class Crew:
             with contextlib.suppress(Exception):
                 ray.kill(handle)
         if self._group is not None:
-            remove_placement_group(self._group)
+            remove_pack(self._deployment.run)
 
-    def start(self, indices: Iterable[int], *, attach: bool = False) -> None:
+    def attach(self) -> set[int]:
+        """Takes over all actors of the run that live already; their numbers."""
+        for index in living(self._deployment.namespace, self._deployment.run):
+            if (there := find(self._deployment.namespace, self._deployment.run, index)) is not None:
+                self.handles[index] = there
+        return set(self.handles)
+
+    def start(self, indices: Iterable[int]) -> None:
         """Makes actors that are not there, without waiting for them.
 
         Arguments:
             indices: their numbers.
-            attach: whether to take over those that live already.
+
+        Raises:
+            StartError: one that was ended before does not end.
         """
         for index in indices:
-            if index in self.handles:
-                continue
-            if attach and (there := find(self._deployment.namespace, self._deployment.run, index)) is not None:
-                self.handles[index] = there
-                continue
-            self.handles[index] = self._class.options(**self._options(index)).remote(self._plans[index]())
+            if index not in self.handles:
+                if index in self._ended:
+                    self._require_ended(index)
+                self.handles[index] = self._class.options(**self._options(index)).remote(self._plans[index]())
 
     def end(self, index: int) -> None:
         """Ends one actor for good."""
         ray.kill(self.handles.pop(index))
+        self._ended.add(index)
+
+    def _require_ended(self, index: int) -> None:
+        """Waits until the name of an actor that was ended is free for the next one."""
+        end = time.monotonic() + _END_S
+        while not self.forever(index):
+            if time.monotonic() > end:
+                raise StartError(
+                    f"actor {index} of run {self._deployment.run} was ended, but lives after {_END_S:.0f} s; "
+                    "look after the node that it is on, and go on with `nashgossip resume`"
+                )
+            time.sleep(_RETRY_S / 10)
+        self._ended.remove(index)
 
     def forever(self, index: int) -> bool:
         """Whether the process of an actor is dead and will not be restarted."""
@@ -107,7 +127,8 @@ class Crew:
 
         Raises:
             ModelError: a model failed.
-            Lost: the actor's process is not there.
+            Lost: the process of the actor, or of one that it called, is not there.
+            Setback: play in rounds was broken off, as a process has died that lives again by now.
         """
         try:
             return ray.get(call)
@@ -117,6 +138,11 @@ class Crew:
             if isinstance(error.cause, RayActorError):  # of another, as this one has noticed
                 dead = self._index(error.cause, index)
                 raise Lost(dead, error.cause, forever=self.forever(dead)) from error
+            if isinstance(error.cause, AbsentError):
+                absent = error.cause.index
+                raise Lost(absent, error.cause, forever=self.forever(absent)) from error
+            if isinstance(error.cause, TurnsEnded):
+                raise self._broken_off(error) from error
             raise
         except RayActorError as error:
             raise Lost(index, error, forever=self.forever(index)) from error
@@ -166,6 +192,12 @@ class Crew:
                     time.sleep(_RETRY_S)
                     calls[issue(index)] = index
         return {index: results[index] for index in wanted if index in results}
+
+    def _broken_off(self, error: RayTaskError) -> Exception:
+        """What it means that an actor was told by another that play in rounds is broken off."""
+        here = living(self._deployment.namespace, self._deployment.run)
+        dead = next((index for index in self.handles if index not in here), None)
+        return Setback() if dead is None else Lost(dead, AbsentError(self._deployment.run, dead), forever=True)
 
     def _index(self, error: RayActorError, otherwise: int) -> int:
         """The number of the actor that an error tells of."""

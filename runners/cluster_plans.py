@@ -2,8 +2,9 @@
 
 __all__ = ["Layout"]
 
+import math
 from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, final
 
 import ray
@@ -47,9 +48,18 @@ class Layout:
         self._settings = settings
         self.graphs = [game.graph] if graphs is None else [piece.graph for piece in graphs]
         self.absent = [frozenset()] if graphs is None else [graphs.absent_at(piece.start) for piece in graphs]
+        self.changes = () if graphs is None else graphs.changes
         size = deployment.players_per_actor
         self.homes: dict[Hashable, int] = {player: k // size for k, player in enumerate(game.players)}
         self.indices = sorted(set(self.homes.values()))
+
+    def in_force(self, now: float) -> int:
+        """The number of the graph at a time, in moves."""
+        return sum(at <= now for at in self.changes)
+
+    def saved_in(self, now: float) -> int:
+        """The number of the graph in which a checkpoint in rounds was saved: before those that change at that time."""
+        return sum(math.ceil(at) < now for at in self.changes)
 
     def needed(self, wiring: int) -> list[int]:
         """The actors that have a player in the graph of this number."""
@@ -93,7 +103,7 @@ class Layout:
             positions={player: k for k, player in enumerate(self.homes) if player in known},
             find=finder(deployment.namespace, deployment.run),
             put=ray.put,
-            leave=leave,
+            leave=partial(leave, deployment.namespace, deployment.run),
             settled=forget_specs if self._source is not None else None,
             pulls=any(spec.gossip.pulls for spec in self._game.specs.values()),
             policy=deployment.on_failure,

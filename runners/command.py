@@ -16,6 +16,7 @@ from rich.console import Console
 from ..agents import ModelError
 from ..games import FleetGame, Game
 from ..topology import attach_alpha, is_graph_file, read_graph, validate
+from .cluster_errors import StartError
 from .directory import RunDirectory
 from .experiment import Experiment, ExperimentError, dump_experiment, experiment_names, load_experiment
 from .foresight import array_figures, graph_figures, played_schedule, stages_of
@@ -257,6 +258,8 @@ def _wrong_request(console: Console) -> Iterator[None]:
     """Every error of a request is a ValueError that says what to do; it ends with status 2."""
     try:
         yield
+    except StartError as error:  # the request was right, but nobody was there to read the data
+        _fail(console, str(error), 1)
     except ValueError as error:
         _fail(console, str(error), 2)
     except MemoryError as error:

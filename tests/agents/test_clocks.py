@@ -51,6 +51,14 @@ def test_without_rate_players_take_turns() -> None:
     assert [clocks.due(5.0 + k) for k in range(7)] == ["a", "b", "c", "a", "b", "c", "a"]
 
 
+def test_who_joins_players_that_take_turns_has_its_turn_too() -> None:
+    clocks = Clocks(None, lambda player: 0.0, now=0.0)
+    clocks.start(["a"], 0.0)
+    assert clocks.due(0.5) == "a"
+    clocks.start(["b"], 1.0)
+    assert [clocks.due(2.0 + k) for k in range(4)] == ["a", "b", "a", "b"]
+
+
 def test_a_clock_that_is_stopped_ticks_no_more() -> None:
     clocks = Clocks(None, lambda player: 0.0, now=0.0)
     assert clocks.wait(0.0) is None

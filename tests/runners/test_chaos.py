@@ -18,6 +18,8 @@ import ray
 
 from nashgossip.runners import read_journal, read_records
 
+from ..ray_runs import alive
+
 pytestmark = pytest.mark.slow
 
 PLAYERS = 10
@@ -29,11 +31,11 @@ alpha: {{self_weight: 0.5}}
 data: {{rows: 60}}
 model: {{family: gaussian, dimension: 6}}
 play:
-  {{runner: ray, moves: 330, samples: 30, rate: 5.0, every: 0.25, measure: 50, checkpoint_seconds: 2.0, patience: 120}}
+  {{runner: ray, moves: 240, samples: 30, rate: 5.0, every: 0.25, measure: 50, checkpoint_seconds: 2.0, patience: 120}}
 cluster: {{on_failure: restart, restarts: 30, cpus: 0.5}}
 """
 BOUND_S = 120.0
-KILLS = 12
+KILLS = 8
 
 
 class Run:
@@ -105,10 +107,10 @@ def test_what_is_killed_comes_back_and_the_run_ends_at_the_predicted_floor(
 
     for number in range(KILLS):
         kill_an_actor()
-        if number == 3:
+        if number == 2:
             cluster.kill(cluster.workers.pop())
             cluster.workers.append(cluster.add())
-        if number == 7:
+        if number == 5:
             before = run.records(), run.records("players")
             run.process.kill()
             run.process.wait()
@@ -157,11 +159,3 @@ def test_what_is_killed_comes_back_and_the_run_ends_at_the_predicted_floor(
     wait_for(lambda: not any(alive(process) for process in run.processes().values()), "the end of all actors", 30.0)
     free = ray.cluster_resources()["CPU"]  # type: ignore[no-untyped-call]
     wait_for(lambda: ray.available_resources().get("CPU") == free, "the release of all CPUs", 30.0)  # type: ignore[no-untyped-call]
-
-
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -60,6 +60,18 @@ def test_a_damaged_newest_is_told_and_passed_over(parent: RunPath, caplog: pytes
     assert store.latest() == (2, 20)
 
 
+def test_later_ones_are_forgotten_where_a_history_is_undone(parent: RunPath) -> None:
+    store = CheckpointStore(parent, "a", kept=5)
+    store.forget_after(0)
+    for number in (0, 2, 5, 7):
+        store.save(number, number)
+    store.forget_after(7)
+    assert store.numbers() == [0, 2, 5, 7]
+    store.forget_after(2)
+    assert store.numbers() == [0, 2]
+    assert store.latest() == (2, 2)
+
+
 def test_that_none_can_be_read_is_an_error(parent: RunPath) -> None:
     store = CheckpointStore(parent, "a")
     store.save(1, 1)

@@ -5,42 +5,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import pytest
 import ray
 
-from nashgossip.games import Game, Gaussian, Gossip, PlayerSpec
+from nashgossip.games import Game
 from nashgossip.runners import Deployment, play
-from nashgossip.topology import attach_alpha, generate_graph
+
+from ..ray_runs import frozen, ring_game
 
 pytestmark = pytest.mark.slow
 
-FAMILY = Gaussian((2,))
 PLAYERS = 4
 
 
-def game_of(players: int = PLAYERS, style: Any = "push-pull") -> Game:
-    graph = attach_alpha(generate_graph("ring", n=players), 0.4)
-    specs = {
-        player: PlayerSpec(
-            family=FAMILY,
-            data=FAMILY.space.batch({"x": np.random.default_rng(k).normal(k, 1.0, (20, 2))}),
-            samples=5,
-            smoothing=1.0,
-            gossip=Gossip(style=style),
-        )
-        for k, player in enumerate(graph)
-    }
-    return Game(graph, specs)
-
-
-def frozen(tree: Any) -> Any:
-    """A tree of arrays as something that == compares bit for bit."""
-    if isinstance(tree, np.ndarray):
-        return str(tree.dtype), tree.shape, tree.tobytes()
-    if isinstance(tree, dict):
-        return {str(key): frozen(value) for key, value in tree.items()}
-    return [frozen(value) for value in tree] if isinstance(tree, list | tuple) else tree
+def game_of() -> Game:
+    return ring_game(PLAYERS, samples=5, rows=20, style="push-pull")
 
 
 class Where:

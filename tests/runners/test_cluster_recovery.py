@@ -1,27 +1,26 @@
 """Players that fail on Ray: rounds that are taken back are those of an undisturbed run, and policies do as they say."""
 
-import logging
 import os
 import re
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import ray
 from typer.testing import CliRunner
 
 from nashgossip.agents import ExponentialFamilyModel, ModelError, Source, State
-from nashgossip.games import Batch, Game, Gaussian, PlayerSpec, Space
+from nashgossip.games import Batch, Game, Space
 from nashgossip.runners import Deployment, Looks, Outcome, PlayerLostError, command, play, read_journal
-from nashgossip.topology import attach_alpha, generate_graph, membership
+from nashgossip.topology import membership
 
-FAMILY = Gaussian((2,))
+from ..ray_runs import PAIR, alive, frozen, process_of, ray_session, ring_game, wait_until
+
 SEED = 3
 
 
@@ -29,7 +28,7 @@ class Raises:
     """The Gaussian's own model, which raises, or ends its process, when it learns for the k-th time."""
 
     def __init__(self, k: int, how: str = "raises") -> None:
-        self._inner, self._left, self._how = ExponentialFamilyModel(FAMILY, smoothing=1.0), k, how
+        self._inner, self._left, self._how = ExponentialFamilyModel(PAIR, smoothing=1.0), k, how
 
     @property
     def space(self) -> Space:
@@ -58,28 +57,6 @@ class Raises:
         self._left = state["left"]
 
 
-def game_of(players: int = 4, model: Callable[[], Any] | None = None) -> Game:
-    """A ring, of which player 2 may bring a model of its own."""
-    graph = attach_alpha(generate_graph("ring", n=players), 0.4)
-    specs = {}
-    for k, player in enumerate(graph):
-        rows = FAMILY.space.batch({"x": np.random.default_rng(k).normal(k, 1.0, (24, 2))})
-        own: dict[str, Any] = {"model": model} if model is not None and k == 2 else {"smoothing": 1.0}
-        specs[player] = PlayerSpec(family=FAMILY, data=rows, samples=8, **own)
-    return Game(graph, specs)
-
-
-def frozen(tree: Any) -> Any:
-    """A tree of arrays as something that == compares bit for bit."""
-    if isinstance(tree, np.ndarray):
-        return str(tree.dtype), tree.shape, tree.tobytes()
-    if isinstance(tree, Batch):
-        return frozen(dict(tree.arrays))
-    if isinstance(tree, Mapping):
-        return {str(key): frozen(value) for key, value in tree.items()}
-    return [frozen(value) for value in tree] if isinstance(tree, list | tuple) else tree
-
-
 def shown(records: Sequence[Any], outcome: Outcome) -> Any:
     """All that a run leaves but the seconds: records, close looks, states."""
     return frozen(
@@ -104,39 +81,12 @@ def shown(records: Sequence[Any], outcome: Outcome) -> Any:
 
 @pytest.fixture(scope="module", autouse=True)
 def session() -> Iterator[None]:
-    cloudpickle: Any = ray.cloudpickle
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    ray.init(num_cpus=2, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-    yield
-    ray.shutdown()
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
-
-
-def process_of(storage: Path, actor: int) -> int:
-    """The process of an actor now, as its journal tells."""
-    found = [e["process"] for e in read_journal(storage / "logs" / f"actor-{actor:05d}.jsonl") if "process" in e]
-    return int(found[-1])
+    with ray_session(models=sys.modules[__name__]):
+        yield
 
 
 def events(storage: Path, name: str = "laboratory") -> list[str]:
     return [str(event["event"]) for event in read_journal(storage / "logs" / f"{name}.jsonl")]
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(
@@ -150,7 +100,7 @@ def alive(process: int) -> bool:
 def test_rounds_in_which_actors_are_killed_leave_what_undisturbed_ones_do(
     checkpoint_seconds: float, changing: bool, tmp_path: Path
 ) -> None:
-    game = game_of()
+    game = ring_game()
     options: dict[str, Any] = {"moves": 14, "every": 2, "looks": Looks(6, count=4), "keep_states": True, "seed": SEED}
     if changing:
         options["graphs"] = membership(game.graph, [(3.0, 1, "join"), (5.0, 0, "leave")])
@@ -180,7 +130,7 @@ def test_rounds_in_which_actors_are_killed_leave_what_undisturbed_ones_do(
 
 
 def test_a_model_that_is_skipped_leaves_the_others_its_last_rows(tmp_path: Path) -> None:
-    game = game_of(model=partial(Raises, 6))  # learns from its data, and makes five moves
+    game = ring_game(model=partial(Raises, 6))  # learns from its data, and makes five moves
     deployment = Deployment(on_failure="skip", storage=tmp_path, players_per_actor=2)
     records: list[Any] = []
     outcome = play(
@@ -190,7 +140,7 @@ def test_a_model_that_is_skipped_leaves_the_others_its_last_rows(tmp_path: Path)
     assert all(p.moves > 30 for k, p in enumerate(outcome.players) if k != 2)
     assert outcome.players[1].staleness > 10  # of two neighbours one speaks no more
     assert all(r.players[k].mean is not None for r in records for k in range(4))
-    assert outcome.after[2] is not None  # it still answers
+    assert outcome.after[2] is None  # it answers nothing any more
     why = "the model of player 2 failed at move 6: learn raised ArithmeticError: the matrix is singular"
     assert outcome.summary()["aside"] == {"2": why}
     (aside,) = [e for e in read_journal(tmp_path / "logs" / "laboratory.jsonl") if e["event"] == "aside"]
@@ -201,7 +151,7 @@ def test_a_model_that_is_skipped_leaves_the_others_its_last_rows(tmp_path: Path)
 
 
 def test_rounds_go_on_without_a_model_that_is_skipped() -> None:
-    game = game_of(model=partial(Raises, 6))
+    game = ring_game(model=partial(Raises, 6))
     outcome = play(
         game,
         "ray",
@@ -217,7 +167,7 @@ def test_rounds_go_on_without_a_model_that_is_skipped() -> None:
 
 
 def test_a_process_that_dies_is_skipped_and_nothing_more_is_heard_of_its_player(tmp_path: Path) -> None:
-    game = game_of(model=partial(Raises, 6, "dies"))
+    game = ring_game(3, partial(Raises, 6, "dies"))
     deployment = Deployment(on_failure="skip", storage=tmp_path)
     outcome = play(game, "ray", seed=SEED, moves=80, rate=50.0, measure=5, deployment=deployment)
     assert outcome.players[2].moves <= 5
@@ -231,46 +181,63 @@ def test_a_process_that_dies_is_skipped_and_nothing_more_is_heard_of_its_player(
     assert outcome.aside == {2: "its process died"}
 
 
+@pytest.mark.parametrize("mode", ["asynchronous", "synchronous"])
+def test_a_run_whose_models_have_all_failed_ends_with_the_first_failure(mode: str) -> None:
+    game = ring_game(model=partial(Raises, 6))
+    game = Game(game.graph, {player: replace(game.specs[2], data=spec.data) for player, spec in game.specs.items()})
+    deployment = Deployment(on_failure="skip", players_per_actor=4)
+    with pytest.raises(ModelError, match=r"^the model of player \d failed at move 6: learn raised ArithmeticError"):
+        play(game, "ray", seed=SEED, moves=1000, mode=mode, rate=50.0, deployment=deployment)
+
+
+def test_a_run_whose_processes_have_all_died_ends_too() -> None:
+    game = ring_game(model=partial(Raises, 6, "dies"))
+    deployment = Deployment(on_failure="skip", players_per_actor=4)
+    with pytest.raises(PlayerLostError, match="^the processes of all players died; if memory is short, play fewer or"):
+        play(game, "ray", seed=SEED, moves=1000, rate=50.0, deployment=deployment)
+
+
 def test_rounds_do_not_go_on_without_a_process() -> None:
-    game = game_of(model=partial(Raises, 6, "dies"))
+    game = ring_game(3, partial(Raises, 6, "dies"))
     with pytest.raises(PlayerLostError, match="^the process of player 2 died, and rounds wait for everybody"):
         play(game, "ray", seed=SEED, moves=50, mode="synchronous", deployment=Deployment(on_failure="skip"))
 
 
 @pytest.mark.parametrize("mode", ["asynchronous", "synchronous"])
 def test_a_process_that_dies_again_and_again_ends_the_run(mode: str, tmp_path: Path) -> None:
-    game = game_of(model=partial(Raises, 3, "dies"))
+    game = ring_game(3, partial(Raises, 3, "dies"))
     deployment = Deployment(on_failure="restart", restarts=1, storage=tmp_path, checkpoint_seconds=0.05)
     with pytest.raises(PlayerLostError) as caught:
         play(game, "ray", seed=SEED, moves=1000, mode=mode, rate=50.0, deployment=deployment)
     assert str(caught.value) == (
         "the process of player 2 died for the last of 2 times; if memory is short, play fewer players or smaller models"
     )
-    assert wait_until(lambda: not any(alive(process_of(tmp_path, k)) for k in range(4)))
+    assert wait_until(lambda: not any(alive(process_of(tmp_path, k)) for k in range(3)))
 
 
 @pytest.mark.parametrize("mode", ["asynchronous", "synchronous"])
 def test_a_model_that_fails_again_at_the_same_move_ends_the_run_with_its_traceback(mode: str, tmp_path: Path) -> None:
-    game = game_of(model=partial(Raises, 6))
-    deployment = Deployment(on_failure="restart", storage=tmp_path, checkpoint_seconds=0.05)
+    game = ring_game(model=partial(Raises, 6))
+    deployment = Deployment(on_failure="restart", storage=tmp_path, checkpoint_seconds=0.05, players_per_actor=2)
     with pytest.raises(ModelError) as caught:
         play(game, "ray", seed=SEED, moves=1000, mode=mode, rate=50.0, deployment=deployment)
     assert (caught.value.player, caught.value.move) == ("2", 6)
     (note,) = caught.value.__notes__
     assert re.search(r"in learn\b", note)
     assert "ArithmeticError: the matrix is singular" in note
-    failed = [e for e in read_journal(tmp_path / "logs" / "actor-00002.jsonl") if e["event"] == "failed"]
+    failed = [e for e in read_journal(tmp_path / "logs" / "actor-00001.jsonl") if e["event"] == "failed"]
     assert [e["move"] for e in failed] == [6] * (2 if mode == "asynchronous" else 1)
 
 
 def test_restart_without_storage_is_refused() -> None:
     with pytest.raises(ValueError, match="on_failure is restart, but there is no storage for checkpoints; give the"):
-        play(game_of(), "ray", moves=5, deployment=Deployment(on_failure="restart"))
+        play(ring_game(), "ray", moves=5, deployment=Deployment(on_failure="restart"))
 
 
 def test_the_command_says_player_move_and_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "staged", lambda plan, ask: game_of(model=partial(Raises, 3)))
+    monkeypatch.setattr(command, "staged", lambda plan, ask: ring_game(model=partial(Raises, 3)))
     settings = ["play.runner=ray", "play.mode=synchronous", "play.moves=20", "topology.arguments.n=4"]
+    settings.append("cluster.players_per_actor=2")
     arguments = [part for setting in settings for part in ("--set", setting)]
     result = CliRunner().invoke(command.app, ["run", "ring", "--json", "--out", str(tmp_path / "run"), *arguments])
     assert result.exit_code == 1

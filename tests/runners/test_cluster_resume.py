@@ -15,8 +15,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from nashgossip.runners import command, read_journal, read_records
+from nashgossip.runners import build_game, command, load_experiment, play, read_journal, read_records
 from nashgossip.runners.checkpoint import checkpoints
+from nashgossip.runners.directory import RunDirectory
+from nashgossip.runners.keeping import keeper_of
+from nashgossip.runners.records import RecordWriter
+from nashgossip.runners.session import _interruptible as interruptible
+from nashgossip.runners.session import engine_options
+
+from ..ray_runs import alive, ray_session
 
 PATIENCE = 180.0
 EXPERIMENT = """\
@@ -27,7 +34,7 @@ data: {rows: 40}
 model: {family: gaussian, dimension: 3}
 play: {runner: ray, moves: 60, samples: 10, measure: 20, looks: 4, checkpoint_seconds: 0.2, workers: 2, rate: 10.0}
 """
-ROUNDS = ["play.mode=synchronous", "play.moves=600", "play.every=2"]
+ROUNDS = ["play.mode=synchronous", "play.moves=400", "play.every=2"]
 
 
 @pytest.fixture(autouse=True)
@@ -69,14 +76,6 @@ def processes(path: Path) -> set[int]:
     return {event["process"] for event in found if "process" in event}
 
 
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def saved(path: Path) -> int:
     found = checkpoints(path / "checkpoints" / "laboratory")
     return int(found[-1].stem) if found else -1
@@ -100,12 +99,25 @@ def require_nobody_left(path: Path) -> None:
     wait_for(lambda: not any(alive(process) for process in found))
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Rounds that nothing interrupted: where they are, and their summary."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "stopped.yaml").write_text(EXPERIMENT)
+    settings = [part for setting in ROUNDS for part in ("--set", setting)]
+    arguments = ["run", str(folder / "stopped.yaml"), "--out", str(folder / "whole"), *settings, "--json"]
+    result = CliRunner().invoke(command.app, arguments)
+    assert result.exit_code == 0, result.output
+    return folder / "whole", result.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_rounds_that_are_resumed_leave_what_uninterrupted_ones_do(how: signal.Signals, desk: Path) -> None:
-    status, expected, errors = ended(run("whole", ROUNDS))
-    assert status == 0, errors
+def test_rounds_that_are_resumed_leave_what_uninterrupted_ones_do(
+    how: signal.Signals, desk: Path, whole: tuple[Path, str]
+) -> None:
+    there, expected = whole
     process = run("run", ROUNDS)
     wait_for(lambda: saved(desk / "run") >= 20, process)
     process.send_signal(how)
@@ -116,14 +128,14 @@ def test_rounds_that_are_resumed_leave_what_uninterrupted_ones_do(how: signal.Si
         assert "interrupted; what was recorded until then is in run; go on with: nashgossip resume run" in errors
     assert not (desk / "run" / "summary.json").exists()
     require_nobody_left(desk / "run")
-    assert saved(desk / "run") < 600
+    assert saved(desk / "run") < 400
     status, output, errors = ended(start("resume", "run"))
     assert status == 0, errors
     require_nobody_left(desk / "run")
     assert json.loads(output) | {"seconds": 0} == json.loads(expected) | {"seconds": 0}
     for table in ("run", "players", "looks"):
-        assert timeless(rows(desk / "run", table)) == timeless(rows(desk / "whole", table)), table
-    players = [json.loads((desk / name / "players.json").read_text("utf-8")) for name in ("run", "whole")]
+        assert timeless(rows(desk / "run", table)) == timeless(rows(there, table)), table
+    players = [json.loads((path / "players.json").read_text("utf-8")) for path in (desk / "run", there)]
     assert players[0] == players[1]
 
 
@@ -163,6 +175,47 @@ def test_gossip_goes_on_without_losing_or_doubling_a_record(how: signal.Signals,
             told = list(read_journal(desk / f"run/logs/actor-{k:05d}.jsonl"))
             assert [e["event"] for e in told] == ["begun", "stopped", "restored", "stopped"]
             assert [e["saved"] for e in told if e["event"] == "stopped"] == [True, False]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_run_that_was_killed_before_its_first_record_is_played_from_the_start(desk: Path) -> None:
+    process = run("run", ["play.moves=15"])
+    wait_for(lambda: (desk / "run" / "cluster.json").exists(), process)
+    process.kill()
+    ended(process)
+    assert rows(desk / "run") == []
+    result = CliRunner().invoke(command.app, ["resume", "run", "--json"])
+    assert result.exit_code == 0, result.output
+    records = rows(desk / "run")
+    assert records[0]["time"] < 5.0
+    assert records[-1]["time"] >= 15.0
+    assert json.loads(result.stdout)["moves"] >= 4 * 15
+    require_nobody_left(desk / "run")
+
+
+@pytest.mark.slow
+def test_a_sigint_at_the_last_moment_finds_nothing_to_save_and_the_run_ends(desk: Path) -> None:
+    with ray_session():
+        for mode in ("synchronous", "asynchronous"):
+            settings = [f"play.mode={mode}", "play.moves=6", "cluster.players_per_actor=4"]
+            plan = load_experiment(str(desk / "stopped.yaml"), settings)
+            game, directory = build_game(plan), RunDirectory(desk / mode)
+            options = engine_options(plan, game)
+            keeper = keeper_of(plan, directory, options)
+            assert keeper is not None
+            with RecordWriter(directory.records, game.players) as writer, interruptible(enabled=True) as told_to_stop:
+
+                def on_record(record: Any, writer: RecordWriter = writer) -> None:
+                    writer.write(record)
+                    if record.time >= 6.0:
+                        os.kill(os.getpid(), signal.SIGINT)
+
+                options |= keeper.options(writer, told_to_stop)
+                outcome = play(game, "ray", seed=4, moves=6, on_record=on_record, **options)
+                assert told_to_stop()
+            assert outcome.last.time >= 6.0
+            assert rows(desk / mode)[-1]["time"] == outcome.last.time
 
 
 def test_a_run_that_has_not_begun_to_play_is_refused(desk: Path) -> None:

@@ -1,20 +1,20 @@
 """Rounds on Ray are `rounds`, bit for bit: however players share processes, whom they ask, and who comes and goes."""
 
 import json
-import logging
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import ray
 from typer.testing import CliRunner
 
 from nashgossip.agents import Move, Player, seats
 from nashgossip.games import Game, Gaussian, Gossip, PlayerSpec, StepSize
 from nashgossip.runners import Deployment, command, play
 from nashgossip.topology import GraphSequence, attach_alpha, generate_graph, membership
+
+from ..ray_runs import frozen, ray_session
 
 FAMILY = Gaussian((2,))
 PLAYERS = 5
@@ -35,15 +35,6 @@ def game_on(style: Any = "push", fan_out: int | None = None, shift: float = 0.0)
         for k, player in enumerate(graph)
     }
     return Game(graph, specs)
-
-
-def frozen(tree: Any) -> Any:
-    """A tree of arrays as something that == compares bit for bit."""
-    if isinstance(tree, np.ndarray):
-        return str(tree.dtype), tree.shape, tree.tobytes()
-    if isinstance(tree, Mapping):
-        return {str(key): frozen(value) for key, value in tree.items()}
-    return [frozen(value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 
 def staged_rounds(game: Game, graphs: GraphSequence, seed: int, rounds: int) -> dict[Hashable, Player]:
@@ -91,9 +82,8 @@ def in_rounds(game: Game, **options: Any) -> Any:
 
 @pytest.fixture(scope="module", autouse=True)
 def session() -> Iterator[None]:
-    ray.init(num_cpus=2, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-    yield
-    ray.shutdown()
+    with ray_session():
+        yield
 
 
 @pytest.mark.parametrize(("style", "fan_out", "size"), [("push-pull", 1, 1), ("push", None, 2), ("pull", 1, PLAYERS)])

@@ -99,7 +99,7 @@ def test_the_floor_is_the_predicted_one(schedule: str) -> None:
 
 
 def test_a_fleet_in_rounds_settles_where_rounds_do() -> None:
-    game = game_of(200, synthetic_family("bernoulli", 3))
+    game = game_of(100, synthetic_family("bernoulli", 3))
     ours = squared_errors(game, FleetSchedule(), moves=400, seed=1)
     theirs = np.array([r.error_rms for r in play(game, "rounds", seed=2, moves=400).trace if r.time >= 20]) ** 2
     (one, one_error), (other, other_error) = mean_and_error(ours), mean_and_error(theirs)
@@ -109,7 +109,7 @@ def test_a_fleet_in_rounds_settles_where_rounds_do() -> None:
 
 @pytest.mark.parametrize("step", [StepSize(), pytest.param(StepSize(0.5), marks=pytest.mark.slow)])
 def test_a_fleet_in_rounds_is_as_fast_as_rounds(step: StepSize) -> None:
-    game = game_of(200, Gaussian((3,)), samples=5000, step=step, shift=10.0)
+    game = game_of(100, Gaussian((3,)), samples=5000, step=step, shift=10.0)
     ours, theirs = (play(game, runner, seed=1, moves=40) for runner in ("fleet", "rounds"))
     assert ours.prediction.rate == theirs.prediction.rate
     assert ours.rate == pytest.approx(ours.prediction.rate, rel=0.05)
@@ -180,7 +180,7 @@ def test_precision_is_that_of_the_state() -> None:
         assert last.mean_parameters.dtype == precision
 
 
-@pytest.mark.parametrize("clock", ["rounds", "poisson"])
+@pytest.mark.parametrize("clock", ["rounds", pytest.param("poisson", marks=pytest.mark.slow)])
 def test_a_decreasing_step_goes_below_the_floor(clock: Any) -> None:
     game = game_of(50, Gaussian((3,)), step=StepSize(horizon=6.0))
     floor = predict(game_of(50, Gaussian((3,)))).noise_floor_rms

@@ -113,7 +113,8 @@ def test_synchronous_ray_plays_neural_games_bit_for_bit(small: str) -> None:
 
 def test_three_kinds_of_models_play_one_game() -> None:
     settings = ["play.moves=1", "play.samples=60", "play.measure=0", "play.regret_steps=0", "data.judge=false"]
-    plan = load_experiment("three-kinds", settings)
+    fewer = [f"model.players.{player}.options.steps=10" for player in (0, 1)]
+    plan = load_experiment("three-kinds", settings + fewer)
     game = build_game(plan)
     assert isinstance(game, Game)
     assert game.edge_space(0, 1).names == game.edge_space(2, 0).names == ("x",)

@@ -67,18 +67,18 @@ def teach(model: HVAE, batch: Batch, calls: int, seed: int = 0) -> HVAE:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: small(steps=10, rate=1e-2),
-        lambda: HVAE(IMAGE, {"z": 5}, label=LABEL, architecture=Fast(16), batch=20, steps=10, rate=1e-2),
+        lambda: small(steps=4, rate=2e-2),
+        lambda: HVAE(IMAGE, {"z": 5}, label=LABEL, architecture=Fast(16), batch=20, steps=4, rate=2e-2),
         lambda: HVAE(
-            IMAGE, {"z": 5}, label=LABEL, class_prior="learned", architecture=Fast(16), batch=20, steps=10, rate=1e-2
+            IMAGE, {"z": 5}, label=LABEL, class_prior="learned", architecture=Fast(16), batch=20, steps=4, rate=2e-2
         ),
         lambda: HVAE(
             Variable("x", "real", (8, 8)),
             {"a": 3, "b": 4, "c": 5},
             architecture=Fast(16),
             batch=20,
-            steps=10,
-            rate=1e-2,
+            steps=4,
+            rate=2e-2,
         ),
     ],
     ids=["binary", "label", "learned shares", "real, three layers"],

@@ -1,6 +1,6 @@
-"""The command line: `nashgossip run`, `resume`, `report`, `list`, `topology`."""
+"""The command line: `nashgossip run`, `resume`, `study`, `report`, `list`, `topology`."""
 
-__all__ = ["app", "list_experiments", "main", "report", "resume", "run", "topology"]
+__all__ = ["app", "list_experiments", "main", "report", "resume", "run", "study", "topology"]
 
 import contextlib
 import json
@@ -28,6 +28,7 @@ from .session import Interrupted, Session, deployment_of, engine_options, staged
 from .stages import Change
 from .start_estimate import TooLargeError
 from .storage import RunPath, run_path
+from .study_file import study_names
 from .tables import NARROWEST, changes_table, player_table, prediction_lines, run_panel, topology_table
 from .where import Ask, require_lean
 
@@ -144,6 +145,42 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
 
 
 @app.command()
+def study(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", help="A built-in study, a YAML file, or a study's directory to go on with.")
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Changes one key of the experiment, or of the study."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the study, from which those of trials are spawned.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "--concurrency", help="Trials at a time; all processors if left out.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Directory of the study; one that holds it already is gone on with.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as one JSON object, and nothing else.")
+    ] = False,
+) -> None:
+    """Play an experiment over a grid or a sample of settings and seeds; what is finished is not played again."""
+    from .study_command import run_study  # only a study needs it
+
+    with _stdout_reserved() as print_result:
+        console = _console()
+        try:
+            with _wrong_request(console):
+                found = run_study(source, settings or [], seed, jobs, out, console)
+        except KeyboardInterrupt as error:
+            _fail(console, f"interrupted; {error or 'nothing was played'}", 130)
+        if as_json:
+            print_result(json.dumps(found.summary(), allow_nan=False))
+    if found.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(
     directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run, ended or not.")],
     out: Annotated[
@@ -161,8 +198,11 @@ def report(
 
 @app.command("list")
 def list_experiments() -> None:
-    """List the built-in experiments."""
+    """List the built-in experiments and studies."""
     for name, description in experiment_names().items():
+        typer.echo(f"{name:18s}{description}")
+    typer.echo("\nStudies, for `nashgossip study`:")
+    for name, description in study_names().items():
         typer.echo(f"{name:18s}{description}")
 
 

@@ -51,7 +51,7 @@ bench: $(VENV)/.package ## speed, beside a raw limit measured in the same run
 	@$(BIN)/python benchmarks/foundation.py $(BENCH_ARGS)
 
 docs: $(VENV)/.has-docs $(VENV)/.has-frames $(VENV)/.has-neural $(VENV)/.package ## the documentation site, into site/; a warning is an error
-	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d site/.doctrees docs site/html
+	@$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html -d site/.doctrees docs site/html
 	@echo 'Open site/html/index.html' >&2
 
 install: $(VENV)/.package ## the package and what it needs to run, into .venv

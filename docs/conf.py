@@ -1,11 +1,15 @@
 """Settings of the documentation site, which `make docs` builds from this folder, the docstrings and examples/."""
 
+import logging
 import sys
 from importlib import metadata
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_extensions"))
+
+# Ray tells on every start how to switch its tokens off; that is no part of what an example shows.
+logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
 
 project = "nashgossip"
 author = "The nashgossip developers"

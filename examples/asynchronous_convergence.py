@@ -15,7 +15,7 @@ import numpy as np
 from nashgossip.games import Game, Gaussian, PlayerSpec, Schedule, predict
 from nashgossip.topology import attach_alpha, generate_graph
 
-G = attach_alpha(generate_graph("ring", n=40), self_weight=0.3)
+G = attach_alpha(generate_graph("ring", n=30), self_weight=0.3)
 family, rng = Gaussian((4,)), np.random.default_rng(0)
 data = {i: family.sample(rng.normal(30.0, 1.0, 4), 50, rng) for i in G}
 game = Game(G, {i: PlayerSpec(family, data=data[i], start="reference", samples=200) for i in G})

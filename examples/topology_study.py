@@ -2,8 +2,8 @@
 A study of topologies
 =====================
 
-Eight graphs of sixteen players: whose data reaches whom, how alike do the players become, how fast, and how close do
-they come to the equilibrium?
+Who listens to whom decides whose data reaches whom, how alike the players become, how fast, and how close they come to
+the equilibrium. A study plays many graphs, each with several seeds, and makes one table of it.
 """
 
 # %%
@@ -37,52 +37,37 @@ for name, shape in shapes.items():
     )
 
 # %%
-# One self-weight a for all gives all graphs the same spectral radius, 1 − a, so that they differ in where they lead
-# and not in how fast. On a star everybody copies the centre, which then makes up nearly half of all models; a
-# complete graph makes players as alike without any such centre; on a path they hear little of who is far away.
+# On a star everybody copies the centre, which then makes up nearly half of all models; a complete graph makes players
+# as alike without any such centre; on a path they hear little of who is far away.
 #
-# Speed differs where self-weights do. Now two players hold most of their own data, as collectors would, and the
-# others hardly any. Everybody starts from a model that knows nothing, far from the equilibrium. Three seeds each,
-# with data and random streams of their own; ``fleet`` plays exponential families as arrays, which is the fastest way.
+# ``study`` plays a grid of settings with several seeds each, side by side on Ray Tune. Here a part of the built-in
+# ``topology-zoo`` (``nashgossip study topology-zoo`` plays all of it): graphs of 36 Gaussian players, who go half of
+# the way to the best response in each round. A study shows itself as a table of means over seeds with their
+# standard errors.
 
-from nashgossip.games import Game, Gaussian, PlayerSpec, predict
-from nashgossip.runners import play
+import tempfile
 
-family = Gaussian((8,))
-rows = []
-for name, shape in shapes.items():
-    G = attach_alpha(shape, {player: 0.5 if k in (0, 8) else 0.02 for k, player in enumerate(shape)})
-    for seed in range(3):
-        rng = np.random.default_rng([seed, 1])
-        specs = {
-            player: PlayerSpec(family, data=family.sample(20.0 + mean, 100, rng), start="reference", samples=500)
-            for player, mean in zip(G, means, strict=True)
-        }
-        game = Game(G, specs)
-        prediction = predict(game)
-        moves = round(12 / abs(prediction.asymptotic_rate))
-        outcome = play(game, "fleet", seed=seed, moves=moves, precision="float64")
-        error = outcome.equilibrium_error["rms"]
-        rows.append((name, prediction.rate, outcome.rate, prediction.noise_floor_rms, error))
+from nashgossip.runners import draw_curves, draw_scatter, study
 
-for name, rate, measured, floor, error in rows[::3]:
-    print(f"{name:15} slope {measured:.4f}, predicted {rate:.4f}; error {error:.4f}, predicted floor {floor:.4f}")
+folder = tempfile.TemporaryDirectory()
+graphs = ["ring", "torus", "star", "complete", "small world", "directed cycle"]
+zoo = study("topology-zoo", out=f"{folder.name}/zoo", settings=[f"vary.graph={graphs}", "seeds=2"])
+zoo
 
 # %%
-# Every point is one run. Slopes follow the prediction to a per cent; the error of one run over its last quarter
-# scatters around its floor, the more so where the noise is slow. The star is fastest, for a collector sits in its
-# centre; a path is slowest and, with the directed cycle, noisiest.
+# Measured and predicted slopes of the log-error, to a per cent or two. The star and the complete graph are the fastest,
+# rings the slowest: an error that spreads over many steps takes long to go.
 
-import matplotlib.pyplot as plt
+for row in zoo.table.to_pylist():
+    print(
+        f"{row['graph']:15} seed {row['replicate']}: {row['measured_rate']:.4f}, predicted {row['predicted_rate']:.4f}"
+    )
 
-figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-for k, name in enumerate(shapes):
-    here = np.array([row[1:] for row in rows if row[0] == name])
-    panels[0].loglog(-here[:, 0], -here[:, 1], "o", color=f"C{k}", label=name)
-    panels[1].loglog(here[:, 2], here[:, 3], "o", color=f"C{k}", label=name)
-for panel, title in zip(panels, ("speed: minus slope of the log-error", "noise floor"), strict=True):
-    ends = [min(panel.get_xlim()[0], panel.get_ylim()[0]), max(panel.get_xlim()[1], panel.get_ylim()[1])]
-    panel.plot(ends, ends, "k--", linewidth=0.8)
-    panel.set(xlabel="predicted", ylabel="measured", title=title)
-panels[0].legend(frameon=False, fontsize="small")
-plt.show()
+rates = draw_scatter(zoo, zoo.file.figures["rates"])
+floors = draw_scatter(zoo, zoo.file.figures["floors"])
+
+# %%
+# The errors over time, with 95 % bands over the seeds.
+
+curves = draw_curves(zoo, zoo.file.figures["convergence"])
+folder.cleanup()

@@ -54,10 +54,12 @@ def test_notebook_shows_tables_and_figures(run):
 
 @pytest.mark.slow
 def test_topology_study_measures_the_predicted_rates(run):
-    rows = run("topology_study.py")["rows"]
-    assert len(rows) == 24
-    for name, predicted, measured, _, _ in rows:
-        assert abs(measured / predicted - 1) < 0.05, name
+    found = run("topology_study.py")
+    rows = found["zoo"].table.to_pylist()
+    assert len(rows) == 12
+    assert all(abs(row["measured_rate"] / row["predicted_rate"] - 1) < 0.05 for row in rows)
+    assert "<table>" in found["zoo"]._repr_html_()
+    assert all(found[name].axes for name in ("rates", "floors", "curves"))
 
 
 @pytest.mark.slow

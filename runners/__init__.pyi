@@ -78,6 +78,7 @@ from .study_file import load_study as load_study
 from .study_file import study_names as study_names
 from .study_pictures import draw_curves as draw_curves
 from .study_pictures import draw_dots as draw_dots
+from .study_pictures import draw_figure as draw_figure
 from .study_pictures import draw_lines as draw_lines
 from .study_pictures import draw_scatter as draw_scatter
 from .study_pictures import draw_study as draw_study

@@ -147,8 +147,16 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
 @app.command()
 def study(
     source: Annotated[
-        str, typer.Argument(metavar="FILE", help="A built-in study, a YAML file, or a study's directory to go on with.")
+        str,
+        typer.Argument(
+            metavar="FILE", help="A built-in study or experiment, a YAML file, or a study's directory to go on with."
+        ),
     ],
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=A,B,…", help="Takes one key of the experiment through values, or a law in braces."),
+    ] = None,
+    measure: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Measures something more.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Changes one key of the experiment, or of the study."),
@@ -165,13 +173,15 @@ def study(
     ] = False,
 ) -> None:
     """Play an experiment over a grid or a sample of settings and seeds; what is finished is not played again."""
-    from .study_command import run_study  # only a study needs it
+    from .study_command import run_study, varying  # only a study needs it
 
     with _stdout_reserved() as print_result:
         console = _console()
         try:
             with _wrong_request(console):
-                found = run_study(source, settings or [], seed, jobs, out, console)
+                changes = [*(settings or []), *(varying(text) for text in vary or [])]
+                changes += [f"measure.{name}" + "={}" * ("=" not in name) for name in measure or []]
+                found = run_study(source, changes, seed, jobs, out, console)
         except KeyboardInterrupt as error:
             _fail(console, f"interrupted; {error or 'nothing was played'}", 130)
         if as_json:

@@ -1,6 +1,6 @@
 """A study on the command line: progress with the time it still takes, the table of its points, and its figures."""
 
-__all__ = ["run_study"]
+__all__ = ["run_study", "varying"]
 
 import time
 from collections.abc import Sequence
@@ -90,6 +90,20 @@ def run_study(
     return found
 
 
+def varying(text: str) -> str:
+    """The setting that `--vary KEY=A,B,…` stands for; values may be a list or a law of YAML as well.
+
+    >>> varying("alpha.self_weight=0.1,0.3"), varying("play.samples={randint: [10, 99]}")
+    ('vary.alpha.self_weight=[0.1,0.3]', 'vary.play.samples={randint: [10, 99]}')
+    """
+    key, equals, values = text.partition("=")
+    if not equals:
+        raise StudyError(
+            f"--vary {text!r} has no '='; expected a key and its values, such as alpha.self_weight=0.1,0.3"
+        )
+    return f"vary.{key.strip()}=" + (values if values.lstrip().startswith(("[", "{")) else f"[{values}]")
+
+
 def _table(found: Study) -> Table:
     points = found.points
     known = [n for n in points.column_names if points.column(n).null_count < len(points)]
@@ -97,7 +111,7 @@ def _table(found: Study) -> Table:
     own = points.column_names.index(_LAST) + 1 if _LAST in points.column_names else 0  # where those of measures begin
     rest = [n for n in points.column_names[own:] if n in known and not n.endswith("_error") and n != "seconds"]
     names = [*found.varied, *chosen, *rest][: len(found.varied) + _MOST_COLUMNS]
-    table = Table(title=f"{found.file.name}: means over {found.file.seeds} seeds", title_justify="left")
+    table = Table(title=f"{found.file.name}: means over {found.file.replicates} seeds", title_justify="left")
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in points.slice(0, _MOST_LINES).to_pylist():

@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from ..topology import UnknownNameError
-from .experiment import Experiment, dump_experiment, experiment_of, load_experiment
+from .experiment import Experiment, dump_experiment, experiment_names, experiment_of, load_experiment
 from .sections import Section
 from .storage import RunPath, run_path
 
@@ -60,23 +60,33 @@ class StudyFile(Section):
     vary: dict[str, list[Any] | dict[str, Any]] = Field(default_factory=dict)
     mode: Literal["grid", "sample"] = "grid"
     trials: int | None = Field(None, ge=1)
-    seeds: int = Field(3, ge=1, le=_MOST_SEEDS)
+    seeds: int | list[int] = 3
     seed: int = Field(0, ge=0)
     paired: bool = False
     measure: dict[str, dict[str, Any]] = Field(default_factory=dict)
     curves: bool = True
     figures: dict[str, FigureSection] = Field(default_factory=dict)
 
+    @field_validator("seeds")
+    @classmethod
+    def _some(cls, value: int | list[int]) -> int | list[int]:
+        if isinstance(value, int):
+            fits = 1 <= value <= _MOST_SEEDS
+        else:
+            fits = 0 < len(set(value)) == len(value) <= _MOST_SEEDS and min(value) >= 0
+        if not fits:
+            raise ValueError(f"expected a number of seeds from 1 to {_MOST_SEEDS}, or a list of different seeds")
+        return value
+
+    @property
+    def replicates(self) -> int:
+        """Runs at each point."""
+        return self.seeds if isinstance(self.seeds, int) else len(self.seeds)
+
     @field_validator("measure", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        """A list of names, or of mappings from a name to its options, is as good as one mapping."""
-        if not isinstance(value, list):
-            return value
-        found: dict[str, Any] = {}
-        for entry in value:
-            found |= entry if isinstance(entry, dict) else {str(entry): {}}
-        return found
+        return _named(value)
 
     def base(self) -> dict[str, Any]:
         """The experiment that is varied, as a mapping, with the variants of the study.
@@ -97,6 +107,16 @@ class StudyFile(Section):
         return self.model_copy(update={"experiment": self.base(), "variants": {}})
 
 
+def _named(value: Any) -> Any:
+    """A list of names, or of mappings from a name to its options, is as good as one mapping."""
+    if not isinstance(value, list):
+        return value
+    found: dict[str, Any] = {}
+    for entry in value:
+        found |= entry if isinstance(entry, dict) else {str(entry): {}}
+    return found
+
+
 def study_names() -> dict[str, str]:
     """The built-in studies: name → description, sorted."""
     found = {}
@@ -110,10 +130,13 @@ def study_names() -> dict[str, str]:
 def load_study(source: str | RunPath, settings: Sequence[str] = ()) -> StudyFile:
     """A built-in study by name, or one from a YAML file or the directory of a study, with settings applied.
 
+    An experiment, built in or in a file, is as good as a study of it in which nothing varies but the seed.
+
     Arguments:
-        source: a name of `study_names()`, or the path or URL of a file, or of a directory that holds a `study.yaml`.
-        settings: `key=value` each: of the study, where only a study has such a key (`seeds=5`, `vary.KEY=[…]`), else of
-            its experiment, as `nashgossip run --set` takes them.
+        source: a name of `study_names()` or `experiment_names()`, or the path or URL of a file, or of a directory that
+            holds a `study.yaml`.
+        settings: `key=value` each: of the study, where only a study has such a key (`seeds=5`, `vary.KEY=[…]`,
+            `measure.NAME={}`), else of its experiment, as `nashgossip run --set` takes them.
 
     Raises:
         UnknownNameError: no built-in study has this name, and there is no such file.
@@ -123,9 +146,10 @@ def load_study(source: str | RunPath, settings: Sequence[str] = ()) -> StudyFile
     names, where = study_names(), run_path(source)
     source = str(source)
     if isinstance(where, Path) and source in names:
-        return parse_study(
-            resources.files(__package__).joinpath(_HERE, f"{source}.yaml").read_text("utf-8"), source, settings
-        )
+        text = resources.files(__package__).joinpath(_HERE, f"{source}.yaml").read_text("utf-8")
+        return parse_study(text, source, settings)
+    if isinstance(where, Path) and source in experiment_names():
+        return parse_study({"name": source, "experiment": source}, source, settings)
     if where.is_dir():
         where = where / "study.yaml"
         if not where.is_file():
@@ -135,10 +159,21 @@ def load_study(source: str | RunPath, settings: Sequence[str] = ()) -> StudyFile
             text = where.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise StudyError(f"{where} cannot be read as text: {error}") from None
-        return parse_study(text, str(where), settings)
+        return parse_study(_study_of(text, where), str(where), settings)
     if where.suffix in (".yaml", ".yml"):
         raise StudyError(f"there is no file {source}; `nashgossip list` shows the built-in studies")
-    raise UnknownNameError("study", source, names)
+    raise UnknownNameError("study", source, [*names, *experiment_names()])
+
+
+def _study_of(text: str, where: RunPath) -> str | dict[str, Any]:
+    """The text itself, or a study of the experiment that it holds."""
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return text
+    if isinstance(content, dict) and "experiment" not in content and {"topology", "model"} <= content.keys():
+        return {"name": content.get("name", "study"), "experiment": str(where)}
+    return text
 
 
 def parse_study(content: str | Mapping[str, Any], source: str = "the study", settings: Sequence[str] = ()) -> StudyFile:
@@ -170,6 +205,8 @@ def dump_study(study: StudyFile) -> str:
 
 _OF_EXPERIMENTS = ("name", "description", "mode", "measure", "seed", "variants")
 """Keys that experiments have too, or a section of them: of the experiment, when they are set from outside."""
+_MAPPINGS = ("measure", "variants")
+"""Those of them that hold keys in a study alone."""
 
 
 def _apply(tree: dict[str, Any], setting: str) -> None:
@@ -182,10 +219,10 @@ def _apply(tree: dict[str, Any], setting: str) -> None:
         raise StudyError(f"the value of --set {setting!r} is not YAML") from None
     key = key.strip()
     first, _, rest = key.partition(".")
-    if first not in _keys() or first in _OF_EXPERIMENTS:
+    if first not in _keys() or (first in _OF_EXPERIMENTS and not (rest and first in _MAPPINGS)):
         first, rest = "set", key
     if rest:
-        inner = tree.get(first)
+        inner = _named(tree.get(first)) if first == "measure" else tree.get(first)
         tree[first] = {**(inner if isinstance(inner, dict) else {}), rest: value}
     else:
         tree[first] = value

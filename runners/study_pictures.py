@@ -1,6 +1,6 @@
 """Figures of a study: means with confidence bands over seeds, predicted against measured, and curves over time."""
 
-__all__ = ["draw_curves", "draw_dots", "draw_lines", "draw_scatter", "draw_study"]
+__all__ = ["draw_curves", "draw_dots", "draw_figure", "draw_lines", "draw_scatter", "draw_study"]
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +44,7 @@ def draw_study(found: Study, names: Sequence[str] | None = None) -> list[RunPath
     """
     written: list[RunPath] = []
     for name in found.file.figures if names is None else names:
-        section = found.file.figures[name]
-        figure = _DRAW[section.kind](found, section)
+        figure = draw_figure(found, name)
         if figure is None:
             continue
         for suffix in ("png", "svg"):
@@ -54,6 +53,19 @@ def draw_study(found: Study, names: Sequence[str] | None = None) -> list[RunPath
             written.append(found.path / f"{name}.{suffix}")
             write_whole(written[-1], buffer.getvalue())
     return written
+
+
+def draw_figure(found: Study, name: str) -> Figure | None:
+    """One of the figures that the study file asks for; None where no trial knows anything of it.
+
+    Raises:
+        StudyError: no such figure, or one of columns that there are not.
+    """
+    section = found.file.figures.get(name)
+    if section is None:
+        known = ", ".join(found.file.figures) or "none"
+        raise StudyError(f"study {found.file.name} has no figure {name!r}, expected one of: {known}")
+    return _DRAW[section.kind](found, section)
 
 
 def draw_lines(found: Study, section: FigureSection) -> Figure | None:

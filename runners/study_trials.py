@@ -45,7 +45,8 @@ def plan_trials(study: StudyFile, base: Mapping[str, Any]) -> list[Trial]:
     """All trials of a study, point by point, each with a seed of its own.
 
     The seed of replicate r at point p is the first word of SeedSequence(study.seed, spawn_key=(…, p, r)); of a `paired`
-    study it is that of (…, r), the same at all points, so that points can be compared seed by seed.
+    study it is that of (…, r), the same at all points, so that points can be compared seed by seed. Seeds that are
+    listed are taken as they are, at all points.
 
     Arguments:
         study: the study.
@@ -58,9 +59,9 @@ def plan_trials(study: StudyFile, base: Mapping[str, Any]) -> list[Trial]:
     """
     require_measures(study.measure)
     points = _grid(study) if study.mode == "grid" else _sample(study)
-    if len(points) * study.seeds > _MOST_TRIALS:
+    if len(points) * study.replicates > _MOST_TRIALS:
         raise StudyError(
-            f"study {study.name} has {len(points)} points with {study.seeds} seeds each, expected at most "
+            f"study {study.name} has {len(points)} points with {study.replicates} seeds each, expected at most "
             f"{_MOST_TRIALS} trials; take fewer values, or mode sample"
         )
     named = base.get("variants") or {}
@@ -69,7 +70,7 @@ def plan_trials(study: StudyFile, base: Mapping[str, Any]) -> list[Trial]:
     for p, values in enumerate(points):
         settings = [*fixed, *(_setting(key, value, named) for key, value in values.items())]
         settings += _own_threads(_checked(study, base, settings))
-        for r in range(study.seeds):
+        for r in range(study.replicates):
             seed = _seed(study, p, r)
             trials.append(Trial(len(trials), p, r, seed, values, (*settings, f"seed={seed}")))
     return trials
@@ -123,6 +124,8 @@ def _sample(study: StudyFile) -> list[dict[str, Any]]:
 
 
 def _seed(study: StudyFile, point: int, replicate: int) -> int:
+    if not isinstance(study.seeds, int):
+        return study.seeds[replicate]
     key = (_REPLICATE, replicate) if study.paired else (_REPLICATE, point, replicate)
     return int(np.random.SeedSequence(study.seed, spawn_key=key).generate_state(1)[0])
 

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,6 @@ from .study_file import StudyError, StudyFile
 from .study_play import FAILED
 from .study_store import StudyStore, tabulate
 
-_SHOWN = 200
-_ROUNDING = 1e-12
 _PLAIN = ("trial", "point", "replicate", "seed")
 
 
@@ -99,7 +96,7 @@ class Study:
         Raises:
             StudyError: the study is not paired, or has no such key or value.
         """
-        if not self.file.paired:
+        if not self.file.paired and isinstance(self.file.seeds, int):
             raise StudyError(f"study {self.file.name} has other seeds at every point; play it with paired: true")
         points = self._by_point()
         if not any(here[0].get(key) == value for here in points.values()) or key not in self.varied:
@@ -145,8 +142,8 @@ class Study:
         return {
             "study": self.file.name,
             "trials": self.planned,
-            "points": self.planned // self.file.seeds,
-            "seeds": self.file.seeds,
+            "points": self.planned // self.file.replicates,
+            "seeds": self.file.replicates,
             "seed": self.file.seed,
             "finished": len(rows),
             "failed": self.failed,
@@ -161,20 +158,9 @@ class Study:
         }
 
     def _repr_html_(self) -> str:
-        table = self.points
-        names = [n for n in table.column_names if not n.endswith("_error") and table.column(n).null_count < len(table)]
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-        body = ""
-        for row in table.slice(0, _SHOWN).to_pylist():
-            body += (
-                "<tr>" + "".join(f"<td>{escape(_shown(row[n], row.get(f'{n}_error')))}</td>" for n in names) + "</tr>"
-            )
-        title = f"{self.file.name}: {len(self.table)} of {self.planned} trials, {self.failed} failed"
-        more = f"<p>{len(table) - _SHOWN} more points</p>" if len(table) > _SHOWN else ""
-        return (
-            f"<table><caption>{escape(title)}; mean ± standard error over seeds</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
-        )
+        from .study_html import study_html  # for notebooks alone
+
+        return study_html(self)
 
 
 def read_study(path: RunPath | str) -> Study:
@@ -190,7 +176,7 @@ def read_study(path: RunPath | str) -> Study:
     file, found = StudyStore.read(path)
     points = (file.trials or 0) if file.mode == "sample" else math.prod(map(len, file.vary.values()))
     table, curves = tabulate(found[number] for number in sorted(found))
-    return Study(run_path(path), file, points * file.seeds, table, curves)
+    return Study(run_path(path), file, points * file.replicates, table, curves)
 
 
 def _mean_of(name: str, values: list[float | None]) -> dict[str, float | None]:
@@ -201,10 +187,3 @@ def _mean_of(name: str, values: list[float | None]) -> dict[str, float | None]:
         name: float(np.mean(known)) if whole else None,
         f"{name}_error": float(np.std(known, ddof=1) / np.sqrt(len(known))) if several else None,
     }
-
-
-def _shown(value: Any, error: float | None) -> str:
-    if value is None:
-        return "–"
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return f"{text} ± {error:.2g}" if error and error > _ROUNDING * abs(value) else text

@@ -107,6 +107,7 @@ def test_a_study_is_played_read_back_drawn_and_gone_on_with(tmp_path: Path) -> N
     html = found._repr_html_()
     assert "<caption>small: 6 of 6 trials, 0 failed" in html
     assert html.count("<tr>") == 4
+    assert html.count("<img ") == 3
     drawn = {path.name for path in draw_study(found)}
     assert drawn == {f"{name}.{kind}" for name in ("rates", "speed", "errors") for kind in ("png", "svg")}
 

@@ -9,6 +9,7 @@ import pytest
 from nashgossip.games import equilibrium, predict_collapse
 from nashgossip.runners import ExperimentError, StudyError, build_game, load_study, study_names
 from nashgossip.runners.experiment import experiment_of
+from nashgossip.runners.study_command import varying
 from nashgossip.runners.study_file import dump_study, parse_study
 from nashgossip.runners.study_measures import MEASURES, require_measures
 from nashgossip.runners.study_play import play_trial
@@ -54,6 +55,7 @@ def test_seeds_come_from_that_of_the_study() -> None:
     assert not set(seeds) & {trial.seed for trial in trials_of(seed=8)}
     more = [trial.seed for trial in trials_of(seeds=3)]
     assert set(seeds) < set(more)
+    assert [trial.seed for trial in trials_of(seeds=[3, 1])] == [3, 1] * 4
     paired = trials_of(paired=True)
     assert [trial.seed for trial in paired] == [paired[0].seed, paired[1].seed] * 4
 
@@ -83,7 +85,8 @@ def test_a_sample_is_drawn_by_the_seed_and_grows_at_its_end() -> None:
             {"figures": {"a": {"y": ["b"], "xscale": "log"}}},
             r"unknown key 'figures.a.xscale'; did you mean 'x_scale'\?",
         ),
-        ({"seeds": 0}, r"seeds: Input should be greater than or equal to 1 \(came: 0\)"),
+        ({"seeds": 0}, r"seeds: expected a number of seeds from 1 to 10000, or a list of different seeds \(came: 0\)"),
+        ({"seeds": [1, 1]}, "seeds: expected a number of seeds from 1 to 10000, or a list of different seeds"),
         ({"trials": 3}, "trials is 3, but a grid has as many points as its lists say; take mode: sample"),
         (
             {"vary": {"play.moves": {"uniform": [1, 2]}}},
@@ -144,10 +147,25 @@ def test_settings_go_to_the_study_or_to_its_experiment() -> None:
     assert study.vary["gossip.every"] == [1, 3]
     assert study.settings["measure"] == 0
     assert study.settings["play.moves"] == 9
+    measured = parse_study({**SMALL, "measure": ["graph"]}, settings=["measure.players={single: true}"])
+    assert measured.measure == {"graph": {}, "players": {"single": True}}
     with pytest.raises(StudyError, match="--set 'seeds' has no '='"):
         parse_study(SMALL, settings=["seeds"])
     with pytest.raises(StudyError, match="the value of --set 'seeds=\\[' is not YAML"):
         parse_study(SMALL, settings=["seeds=["])
+
+
+def test_an_experiment_is_a_study_of_its_seeds(tmp_path: Path) -> None:
+    ring = load_study("ring", ["seeds=[0, 1]", varying("alpha.self_weight=0.1,0.3")])
+    assert (ring.name, ring.experiment, ring.vary) == ("ring", "ring", {"alpha.self_weight": [0.1, 0.3]})
+    assert [trial.seed for trial in plan_trials(ring, ring.base())] == [0, 1, 0, 1]
+    file = tmp_path / "mine.yaml"
+    file.write_text("{name: mine, topology: {generator: ring, arguments: {n: 3}}, model: {family: poisson}}")
+    mine = load_study(file)
+    assert mine.name == "mine"
+    assert len(plan_trials(mine, mine.base())) == 3
+    with pytest.raises(StudyError, match="--vary 'alpha' has no '='; expected a key and its values"):
+        varying("alpha")
 
 
 def test_a_study_written_out_says_the_same() -> None:

@@ -1,5 +1,6 @@
 """Figures of studies: what they show of a table that is known, and columns that there are not."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from nashgossip.runners import (
     StudyError,
     draw_curves,
     draw_dots,
+    draw_figure,
     draw_lines,
     draw_scatter,
 )
@@ -94,6 +96,10 @@ def test_curves_are_geometric_means_on_a_logarithmic_axis() -> None:
 
 
 def test_columns_that_there_are_not() -> None:
+    with pytest.raises(StudyError, match="study study has no figure 'x', expected one of: none"):
+        draw_figure(made(), "x")
+    file = FILE.model_copy(update={"figures": {"a<b": FigureSection(x="x", y=["z"])}})
+    assert "<p>no figure a&lt;b: a figure asks for column &#x27;z&#x27;" in replace(made(), file=file)._repr_html_()
     with pytest.raises(
         StudyError, match="a figure asks for column 'z', which table.parquet has not; it has trial, point"
     ):

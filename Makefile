@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 TORCH ?= torch==2.13.0
 
 BIN := $(VENV)/bin
-TESTED := $(addprefix $(VENV)/.has-,test browser docs frames neural languages photographs tensorboard watch)
+TESTED := $(addprefix $(VENV)/.has-,test browser docs neural languages photographs tensorboard watch)
 PACKAGES := agents games runners topology
 SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -name '*.yaml' -o -name py.typed -o -name '*.css' -o -name '*.html' -o -name '*.js'))
 
@@ -50,7 +50,7 @@ format: $(VENV)/.has-lint ## let ruff mend what it can
 bench: $(VENV)/.package ## speed, beside a raw limit measured in the same run
 	@$(BIN)/python benchmarks/foundation.py $(BENCH_ARGS)
 
-docs: $(VENV)/.has-docs $(VENV)/.has-frames $(VENV)/.has-neural $(VENV)/.package ## the documentation site, into site/; a warning is an error
+docs: $(VENV)/.has-docs $(VENV)/.has-neural $(VENV)/.package ## the documentation site, into site/; a warning is an error
 	@$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html -d site/.doctrees docs site/html
 	@echo 'Open site/html/index.html' >&2
 

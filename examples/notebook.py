@@ -41,7 +41,7 @@ samples = draw_samples(outcome)
 
 # %%
 # A run at the command line, ``nashgossip run``, leaves a directory; ``read_run`` makes an object of it, with pandas
-# frames of the records (the extra ``frames``), and the figures that need a graph.
+# frames of the records, and the figures that need a graph.
 
 import tempfile
 

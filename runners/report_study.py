@@ -75,7 +75,7 @@ def _studied(found: Study) -> list[str]:
     how = "all combinations" if file.mode == "grid" else "a sample"
     said = [file.description or f"The study {file.name}."]
     said.append(f"Varied: {varied} ({how})." if varied else "Nothing is varied but the seed.")
-    said.append(f"{found.planned // file.seeds} points, each played with {file.seeds} seeds.")
+    said.append(f"{found.planned // file.replicates} points, each played with {file.replicates} seeds.")
     return said
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .observers import MissingExtraError
 from .storage import RunPath, run_path
 from .study_file import StudyError, StudyFile
 from .study_play import FAILED
@@ -54,20 +53,12 @@ class Study:
         """A table as a pandas frame: `table`, `points` (means over seeds) or `curves`.
 
         Raises:
-            MissingExtraError: pandas is not installed.
             ValueError: no such table.
         """
         tables = {"table": self.table, "points": self.points, "curves": self.curves}
         if tables.get(name) is None:
             known = [key for key, table in tables.items() if table is not None]
             raise ValueError(f"frame is {name!r}, expected one of: {', '.join(known)}")
-        try:
-            import pandas  # noqa: F401  # pyarrow's own error does not say what to install
-        except ImportError:
-            raise MissingExtraError(
-                "frames need the package pandas, which is not installed; "
-                'install the extra: pip install "nashgossip[frames]"'
-            ) from None
         return tables[name].to_pandas()
 
     @cached_property

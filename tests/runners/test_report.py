@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 from nashgossip.games import FleetGame, Gaussian, Space, Variable
 from nashgossip.runners import (
     Journal,
-    MissingExtraError,
     PlayerView,
     Record,
     RecordWriter,
@@ -334,7 +333,6 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
 
 
 def test_frames_hold_what_was_recorded(ring: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pandas")
     view = read_run(ring)
     assert view.frame()["time"].tolist() == view.times.tolist()
     assert len(view.frame("players")) == 41 * 10
@@ -343,12 +341,6 @@ def test_frames_hold_what_was_recorded(ring: Path, tmp_path: Path) -> None:
         view.frame("looks")
     with pytest.raises(ValueError, match="has not ended, so that it has no outcome; take frame 'players'"):
         read_run(begun(tmp_path / "run", ["a", "b", "c"], 2)).frame("outcome")
-
-
-def test_frames_name_their_extra(ring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(MissingExtraError, match='pip install "nashgossip\\[frames\\]"'):
-        read_run(ring).frame()
 
 
 def test_figures_are_drawn_as_svg_and_pdf(ring: Path, tmp_path: Path) -> None:

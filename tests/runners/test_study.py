@@ -20,7 +20,7 @@ import ray
 import yaml
 from typer.testing import CliRunner
 
-from nashgossip.runners import MissingExtraError, StudyError, command, loopback, read_study, study, study_tune
+from nashgossip.runners import StudyError, command, loopback, read_study, study, study_tune
 from nashgossip.runners.study_pictures import draw_study
 from nashgossip.runners.study_play import play_trial
 from nashgossip.runners.study_store import tabulate
@@ -161,15 +161,12 @@ def test_requests_that_are_wrong_end_with_status_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_process")
-def test_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames(tmp_path: Path) -> None:
     found = study({**SMALL, "seeds": 1, "curves": False}, out=tmp_path / "s")
     assert list(found.frame()["trial"]) == [0, 1, 2]
     assert len(found.frame("points")) == 3
     with pytest.raises(ValueError, match="frame is 'curves', expected one of: table, points"):
         found.frame("curves")
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtraError, match='pip install "nashgossip\\[frames\\]"'):
-        found.frame()
 
 
 @pytest.mark.usefixtures("in_process")

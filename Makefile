@@ -40,7 +40,7 @@ lint: $(VENV)/.has-lint types ## ruff, and mypy --strict on the installed packag
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-types: $(VENV)/.has-lint $(VENV)/.has-neural $(VENV)/.package ## mypy --strict alone
+types: $(VENV)/.has-lint $(VENV)/.has-neural $(VENV)/.has-watch $(VENV)/.package ## mypy --strict alone
 	@$(BIN)/mypy --strict $(PACKAGES:%=-p nashgossip.%)
 
 format: $(VENV)/.has-lint ## let ruff mend what it can

@@ -59,7 +59,8 @@ class HostPlan:
         positions: every player of `homes` and of the seats → its position in the graph's order.
         find: number of an actor → its handle; called in a thread.
         put: keeps a large content once for all who hear it, and gives what travels in its place.
-        leave: ends the actor's own process for good.
+        leave: ends the actor's own process for good, unless the function that it is given says that nobody wants it any
+            more; whether it has. Called in a thread.
         rate: moves per second of each player's Poisson clock; None moves without pause.
         synchronous: whether it plays in rounds.
         pulls: whether some players of the game ask others, so that rounds have time for questions and answers.
@@ -85,7 +86,7 @@ class HostPlan:
     positions: Mapping[Hashable, int]
     find: Callable[[int], Any]
     put: Callable[[Any], Any]
-    leave: Callable[[], None]
+    leave: Callable[[Callable[[], bool]], bool]
     rate: float | None = None
     synchronous: bool = False
     pulls: bool = False

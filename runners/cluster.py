@@ -201,7 +201,7 @@ def _gossip(
     yield lab.observe(first=not resumed, thorough=True)
     lab.introduce()
     while True:
-        time.sleep(interval)
+        lab.rest(interval)
         observed = lab.observe()
         if observed.time >= moves:
             break

@@ -3,6 +3,7 @@
 __all__ = ["Crew", "Lost"]
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, final
@@ -57,6 +58,8 @@ class Crew:
     ) -> None:
         self._labels = labels
         self._plans, self._deployment, self._detached, self._peers = plans, deployment, detached, peers
+        self._slice = deployment.lease / 4 if detached else math.inf
+        self._renewed = time.monotonic()
         self._class = ray.remote(PlayerActor)
         self.handles: dict[int, Any] = {}
         self._ended: set[int] = set()
@@ -180,7 +183,7 @@ class Crew:
         calls = {issue(index): index for index in wanted}
         since = time.monotonic()
         while calls:
-            ready, _ = ray.wait(list(calls), num_returns=1, timeout=max(0.0, since + patience - time.monotonic()))
+            ready = self.wait(list(calls), 1, since + patience - time.monotonic())
             if not ready:
                 raise TimeoutError(*calls.values())
             index = calls.pop(ready[0])
@@ -192,6 +195,32 @@ class Crew:
                     time.sleep(_RETRY_S)
                     calls[issue(index)] = index
         return {index: results[index] for index in wanted if index in results}
+
+    def wait(self, calls: Sequence[Any], count: int, seconds: float) -> list[Any]:
+        """Waits for calls, and meanwhile lets no actor leave because nobody asks anything of it.
+
+        Arguments:
+            calls: what is waited for; if nothing, until the time is over.
+            count: how many of them.
+            seconds: the longest that is waited.
+
+        Returns:
+            At most `count` calls that have ended; fewer only if time is over.
+        """
+        end = time.monotonic() + max(seconds, 0.0)
+        while True:
+            if time.monotonic() - self._renewed > self._slice:
+                self._renewed = time.monotonic()
+                for handle in self.handles.values():
+                    handle.renew.remote()
+            left = max(0.0, end - time.monotonic())
+            ready: list[Any] = []
+            if calls:
+                ready, _ = ray.wait(list(calls), num_returns=count, timeout=min(left, self._slice))
+            else:
+                time.sleep(min(left, self._slice))
+            if (calls and len(ready) >= count) or left <= self._slice:
+                return ready
 
     def _broken_off(self, error: RayTaskError) -> Exception:
         """What it means that an actor was told by another that play in rounds is broken off."""

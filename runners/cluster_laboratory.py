@@ -8,8 +8,6 @@ from time import monotonic, perf_counter, sleep
 from time import time as wall_clock
 from typing import Any, final
 
-import ray
-
 from ..agents import PlayerReport, Report
 from ..games import Game
 from .cluster_counts import Counts
@@ -121,6 +119,10 @@ class Laboratory:
         """Delivers the first publications, and lets everybody move."""
         self.call("introduce")
         self.call("start")
+
+    def rest(self, seconds: float) -> None:
+        """Lets them play for a while."""
+        self._crew.wait([], 0, seconds)
 
     def stop(self) -> None:
         """Stops everybody, after the moves under way."""
@@ -280,7 +282,7 @@ class Laboratory:
         while calls := {call: index for index, call in self._asked.items() if index in self._crew.handles}:
             expected = sum(thorough or index not in self._losses.away for index in calls.values())
             timeout = max(0.0, until - monotonic()) if expected else 0.0
-            ready, _ = ray.wait(list(calls), num_returns=max(expected, 1), timeout=timeout)
+            ready = self._crew.wait(list(calls), max(expected, 1), timeout)
             if not ready:
                 break
             again = []

@@ -25,7 +25,7 @@ from nashgossip.runners.command import app
 from nashgossip.runners.experiment import dump_experiment
 from nashgossip.topology import attach_alpha, membership
 
-from ..ray_runs import alive, free_cpus, journal, process_of, ray_session, ring_game, wait_until
+from ..ray_runs import PAIR, alive, free_cpus, journal, process_of, ray_session, ring_game, wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,6 +88,38 @@ def test_what_was_packed_is_given_back_by_the_last_who_leaves(tmp_path: Path) ->
     assert wait_until(lambda: not living("nashgossip", "left"))
     assert wait_until(lambda: not reserved("left"))
     assert [e["event"] for e in journal(tmp_path, 1)] == ["begun", "unobserved"]
+
+
+class Slow:
+    """A model that takes its time."""
+
+    space = PAIR.space
+
+    def learn(self, sources: Any, rng: Any) -> None:
+        time.sleep(2.0)
+
+    def generate(self, n: int, rng: Any) -> Any:
+        return self.space.batch({"x": rng.standard_normal((n, 2))})
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load(self, state: Any) -> None:
+        """Nothing."""
+
+
+def test_nobody_leaves_while_the_laboratory_waits(tmp_path: Path) -> None:
+    deployment = Deployment(run="slow", storage=tmp_path, cpus=0.25, lease=1.0, players_per_actor=2)
+    with crew_of(deployment, ring_game(3, Slow), lease=1.0) as crew:
+        crew.start([0, 1])
+        assert crew.call("begin", patience=60.0, lost=never) == {0: True, 1: True}  # the second takes 2 s
+        assert crew.wait([], 0, 1.5) == []
+        assert living("nashgossip", "slow") == {0, 1}
+        assert [[e["event"] for e in journal(tmp_path, k)] for k in range(2)] == [["begun"]] * 2
+
+
+def never(error: Lost) -> bool:
+    raise error
 
 
 def test_who_misses_another_names_it_and_the_run_is_set_back_or_lost() -> None:

@@ -53,7 +53,7 @@ class PlayerActor:
             plan.absent,
             plan.positions,
             plan.wiring,
-            silent=self._failures.aside,
+            silent=self._failures.silent,
             failed=self._failures.meet,
         )
         if plan.settled is not None:

@@ -64,7 +64,7 @@ class PlayerActor:
         self._stepper = Stepper(plan, self._ensemble, self._peers, self._thread.run)
         self._keeper = Keeper(plan, self._ensemble, self._stepper, self._failures)
         self._gossiper = Gossiper(plan, self._ensemble, self._failures, self._keeper, self._outbox, self._thread)
-        self._instruments = Instruments(self._ensemble, self._failures)
+        self._instruments = Instruments(self._ensemble, self._failures, self._thread)
         self._lease = Lease(plan.lease, self._needed, self._leave)
         self._starting = asyncio.Lock()
         self._begun = self._keeper.resume()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 
@@ -24,6 +25,7 @@ from .crew import (
     FailingAfter,
     Flaky,
     Gone,
+    Pondering,
     Speechless,
     asking,
     connected,
@@ -262,6 +264,33 @@ async def test_a_change_of_graph_revives_nobody(away: bool, rate: float | None) 
     moves = crew.players()[2].moves
     await until(lambda: crew.players()[2].moves > moves)
     await crew.each("stop")
+
+
+class Torn(Pondering):
+    """Cannot tell its mean while it learns for the k-th time."""
+
+    @property
+    def mean_parameters(self) -> Any:
+        if self.begun.is_set() and not self.go_on.is_set():
+            raise IndexError("half of it is there")
+        return np.zeros(2) if self.mean is None else self.mean
+
+
+async def test_a_model_that_is_read_half_way_through_an_update_has_not_failed() -> None:
+    model = Torn(3)
+    crew = await connected(seats(pair(model=lambda: model, family=None), 0), size=2, policy="skip")
+    await crew.each("start")
+    await until(model.begun.is_set)
+    (report,) = await crew.each("report")
+    assert [player.mean is None for player in report.players] == [True, False]
+    assert report.aside == {}
+    model.go_on.set()
+    moves = crew.players()[0].moves
+    await until(lambda: crew.players()[0].moves > moves)
+    await crew.each("stop")
+    (report,) = await crew.each("report")
+    assert [player.mean is None for player in report.players] == [False, False]
+    assert report.aside == {}
 
 
 # --- storage that refuses ------------------------------------------------------------------------------------

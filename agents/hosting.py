@@ -1,6 +1,6 @@
 """What an actor is made from: the seats of its players, where all the others live, and what to do in trouble."""
 
-__all__ = ["Failure", "HostPlan", "Log", "PlayerReport", "Report", "Store"]
+__all__ = ["Failure", "HostPlan", "Log", "PlayerReport", "Report", "Store", "tell"]
 
 import logging
 import traceback
@@ -45,6 +45,16 @@ class Log(Protocol):
     def write(self, event: str, *, level: str = "info", player: str | None = None, **fields: Any) -> None:
         """Adds one event."""
         ...
+
+
+def tell(log: Log | None, teller: str, event: str, **fields: Any) -> None:
+    """Writes an event to a log, if there is one; what it cannot take goes to the process's own output."""
+    if log is None:
+        return
+    try:
+        log.write(event, **fields)
+    except OSError as error:
+        logging.getLogger(__name__).error("%s: %s, %s (%s)", teller, event, fields, error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,15 +118,8 @@ class HostPlan:
 
         A full disk ends no play: a line that the log cannot take goes to the process's own output.
         """
-        if self.log is None:
-            return
         name = None if player is None else str(player)
-        try:
-            self.log.write(event, level=level, player=name, actor=self.index, **fields)
-        except OSError as error:
-            logging.getLogger(__name__).error(
-                "actor %s: %s, player %s, %s (%s)", self.index, event, name, fields, error
-            )
+        tell(self.log, f"actor {self.index}", event, level=level, player=name, actor=self.index, **fields)
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ class Crew:
         Arguments:
             method: its name.
             arguments: the same for all.
-            on: numbers of the actors; all by default.
+            on: numbers of the actors; all by default. Those that are not there are left out.
             patience: seconds after which those that have not answered are given up.
             each: number → arguments of its own.
             lost: told of each actor that is not there; True calls it again, False goes on without its result.
@@ -173,7 +173,7 @@ class Crew:
             ModelError: a model failed.
             TimeoutError: no call ended for `patience` seconds; its `args` are the numbers of the silent actors.
         """
-        wanted = list(self.handles if on is None else on)
+        wanted = [index for index in (self.handles if on is None else on) if index in self.handles]
         results: dict[int, Any] = {}
 
         def issue(index: int) -> Any:

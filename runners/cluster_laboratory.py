@@ -9,6 +9,7 @@ from time import time as wall_clock
 from typing import Any, final
 
 from ..agents import PlayerReport, Report
+from ..agents.hosting import tell
 from ..games import Game
 from .cluster_counts import Counts
 from .cluster_crew import Crew, Lost
@@ -319,5 +320,4 @@ class Laboratory:
         return PlayerView(moves, report.mean, report.letters, report.rejected, report.staleness, report.bytes)
 
     def _tell(self, event: str, **fields: Any) -> None:
-        if self._log is not None:
-            self._log.write(event, **fields)
+        tell(self._log, "laboratory", event, **fields)

@@ -5,7 +5,7 @@ __all__ = ["Crew", "Lost"]
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, final
 
 import ray
@@ -14,7 +14,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from ..agents import HostPlan, ModelError, PlayerActor
 from ..agents.turns import TurnsEnded
-from .cluster_errors import Setback, StartError
+from .checkpoint import CheckpointError
+from .cluster_errors import Setback, StartError, StoreError, named
 from .cluster_names import AbsentError, find, living
 from .cluster_pack import pack, remove_pack
 from .deployment import Deployment
@@ -45,6 +46,7 @@ class Crew:
         detached: whether they outlive this process, if it is killed.
         peers: number of an actor → actors that may call it at once.
         labels: number of an actor → labels of the nodes that it may live on.
+        homes: player → number of its actor, for errors.
     """
 
     def __init__(
@@ -55,8 +57,9 @@ class Crew:
         detached: bool,
         peers: Mapping[int, int],
         labels: Mapping[int, dict[str, str]],
+        homes: Mapping[Hashable, int],
     ) -> None:
-        self._labels = labels
+        self._labels, self._homes = labels, homes
         self._plans, self._deployment, self._detached, self._peers = plans, deployment, detached, peers
         self._slice = deployment.lease / 4 if detached else math.inf
         self._renewed = time.monotonic()
@@ -130,6 +133,7 @@ class Crew:
 
         Raises:
             ModelError: a model failed.
+            StoreError: storage took no checkpoint, or gave none back.
             Lost: the process of the actor, or of one that it called, is not there.
             Setback: play in rounds was broken off, as a process has died that lives again by now.
         """
@@ -146,6 +150,12 @@ class Crew:
                 raise Lost(absent, error.cause, forever=self.forever(absent)) from error
             if isinstance(error.cause, TurnsEnded):
                 raise self._broken_off(error) from error
+            if isinstance(error.cause, OSError | CheckpointError):
+                players = named([player for player, home in self._homes.items() if home == index])
+                raise StoreError(
+                    f"the storage of {players} failed: {type(error.cause).__name__}: {error.cause}; make room and "
+                    "let all nodes reach it, then go on with `nashgossip resume`"
+                ) from error
             raise
         except RayActorError as error:
             raise Lost(index, error, forever=self.forever(index)) from error
@@ -170,7 +180,7 @@ class Crew:
             lost: told of each actor that is not there; True calls it again, False goes on without its result.
 
         Raises:
-            ModelError: a model failed.
+            ModelError, StoreError: see `result`.
             TimeoutError: no call ended for `patience` seconds; its `args` are the numbers of the silent actors.
         """
         wanted = [index for index in (self.handles if on is None else on) if index in self.handles]

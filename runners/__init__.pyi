@@ -4,6 +4,7 @@ from .cluster import cluster as cluster
 from .cluster_errors import PlayerLostError as PlayerLostError
 from .cluster_errors import StallError as StallError
 from .cluster_errors import StartError as StartError
+from .cluster_errors import StoreError as StoreError
 from .cluster_loopback import LoopbackError as LoopbackError
 from .cluster_loopback import loopback as loopback
 from .cluster_metrics import PlayerMetrics as PlayerMetrics

@@ -217,9 +217,12 @@ def read_table(directory: RunPath, name: str) -> pa.Table | None:
             for number, path in parts.items():
                 try:
                     tables.append(read_part(path))
-                except pa.ArrowException:
-                    if number != max(parts):
-                        raise  # the last one may be half written, see half_written
+                except pa.ArrowException as error:
+                    if number != max(parts):  # the last one may be half written, see half_written
+                        raise pa.ArrowInvalid(
+                            f"{path} cannot be read: {error}; put it back, or read a copy of the run without what "
+                            "comes after it"
+                        ) from error
             for number, path in logs.items():
                 if number not in parts:
                     batches, _left = whole_batches(path.read_bytes())

@@ -112,7 +112,7 @@ def run_page(view: RunView, drawing: Drawing | None, standing: Standing | None, 
         judged=judged(view, standing),
         troubles=troubles(view.troubles),
         untold=max(0, len(view.troubles) - 50),
-        shown="There is no record yet."
+        shown=("There is no record yet." if view.summary is None else "No record can be read.")
         if not len(at)
         else f"Shown are {len(at)} of {len(view.run)} records, evenly spaced."
         if len(at) < len(view.run)

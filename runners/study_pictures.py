@@ -2,6 +2,7 @@
 
 __all__ = ["draw_curves", "draw_dots", "draw_figure", "draw_lines", "draw_scatter", "draw_study"]
 
+import difflib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -265,7 +266,9 @@ def _rows(found: Study, section: FigureSection, *names: str) -> list[dict[str, A
 def _require_columns(known: Sequence[str], names: Sequence[str], where: str) -> None:
     for name in names:
         if name not in known:
-            raise StudyError(f"a figure asks for column {name!r}, which {where} has not; it has {', '.join(known)}")
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            raise StudyError(f"a figure asks for column {name!r}, which {where} has not; {hint}")
 
 
 def _series(rows: list[dict[str, Any]], by: str | None) -> Iterator[tuple[str, list[dict[str, Any]]]]:

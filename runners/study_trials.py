@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from ..games import ARRAY_GRAPHS, FAMILIES
+from ..topology import SCHEMES, generator_names, require_name
 from .experiment import Experiment, ExperimentError, experiment_of
 from .study_file import StudyError, StudyFile
 from .study_measures import require_measures
@@ -55,7 +57,7 @@ def plan_trials(study: StudyFile, base: Mapping[str, Any]) -> list[Trial]:
     Raises:
         StudyError: values that do not fit the mode, laws that there are not, or an engine that studies do not play on.
         ExperimentError: a key or value that the experiment refuses; the nearest key is suggested.
-        UnknownNameError: a measure that there is not.
+        UnknownNameError: a measure, generator, scheme or family that there is not.
     """
     require_measures(study.measure)
     points = _grid(study) if study.mode == "grid" else _sample(study)
@@ -88,7 +90,18 @@ def _checked(study: StudyFile, base: Mapping[str, Any], settings: Sequence[str])
     watching = [name for name, section in plan.observe if section.enabled]
     if watching:
         raise StudyError(f"observe.{watching[0]} watches single runs, not the trials of a study; leave it out")
+    _require_names(plan)
     return plan
+
+
+def _require_names(plan: Experiment) -> None:
+    """Finds a misspelt name before its trials fail one by one; what it takes a game to refuse, they tell."""
+    if plan.topology.generator is not None:
+        require_name("generator", plan.topology.generator, [*generator_names(), *ARRAY_GRAPHS])
+    if plan.alpha.scheme is not None:
+        require_name("scheme", plan.alpha.scheme, SCHEMES)
+    if plan.model.family is not None:
+        require_name("family", plan.model.family, FAMILIES)
 
 
 def _own_threads(plan: Experiment) -> list[str]:

@@ -1,5 +1,6 @@
 """The report of a study: its words, its figures, its tables, escaped and closed to the network."""
 
+import html
 import json
 import re
 import shutil
@@ -19,17 +20,17 @@ from nashgossip.runners.study_trials import plan_trials
 EVIL = "</script><script>alert('x')</script>"
 CONTENT: dict[str, Any] = {
     "name": "small",
-    "description": "Three generators & a typing error.",
+    "description": "Three sizes & a typing error.",
     "experiment": "ring",
-    "set": {"play.moves": 12, "play.samples": 5000, "play.measure": 0, "topology.arguments": {"n": 4}},
-    "vary": {"topology.generator": ["ring", EVIL, "complete"]},
+    "set": {"play.moves": 12, "play.samples": 5000, "play.measure": 0},
+    "vary": {"topology.arguments": [{"n": 4}, {"n": EVIL}, {"n": 6}]},
     "seeds": 2,
     "measure": ["graph"],
     "figures": {
         "rates": {"kind": "scatter", "x": "predicted_rate", "y": ["measured_rate"], "title": "speed"},
-        "errors": {"kind": "curves", "y": ["error_rms"], "by": "topology.generator", "y_scale": "log"},
-        "nothing": {"x": "topology.generator", "y": ["accuracy_max"]},
-        "unknown": {"x": "topology.generator", "y": ["no_such_column"]},
+        "errors": {"kind": "curves", "y": ["error_rms"], "by": "topology.arguments", "y_scale": "log"},
+        "nothing": {"x": "topology.arguments", "y": ["accuracy_max"]},
+        "unknown": {"x": "topology.arguments", "y": ["no_such_column"]},
     },
 }
 
@@ -56,7 +57,7 @@ def columns_of(page: str, title: str) -> dict[str, list[str]]:
 def test_a_study_says_what_was_varied_and_what_happened(small: Path) -> None:
     found = read_study(small)
     page = render_study(found)
-    assert "Three generators &amp; a typing error. Varied: topology.generator (all combinations)." in page
+    assert "Three sizes &amp; a typing error. Varied: topology.arguments (all combinations)." in page
     assert "3 points, each played with 2 seeds." in page
     assert "5 of 6 trials are finished, 2 of them failed: " in page
     assert "1 of 6 trials have not been played" in page
@@ -70,8 +71,8 @@ def test_the_tables_hold_the_means_and_every_trial(small: Path) -> None:
     found = read_study(small)
     page = render_study(found)
     points = columns_of(page, "Means over seeds ± standard error")
-    assert list(points)[:3] == ["topology.generator", "trials", "measured rate"]
-    assert points["topology.generator"] == ["ring", "complete"]
+    assert list(points)[:3] == ["topology.arguments", "trials", "measured rate"]
+    assert [html.unescape(cell) for cell in points["topology.arguments"]] == ['{"n": 4}', '{"n": 6}']
     for row, text in zip(found.points.to_pylist(), points["measured rate"], strict=True):
         error = row["measured_rate_error"]
         assert text == f"{row['measured_rate']:.4g}" + ("" if error is None else f" ± {error:.2g}")

@@ -25,6 +25,10 @@ from .file_names import file_name as file_name
 from .fleet import fleet as fleet
 from .journal import Journal as Journal
 from .journal import read_journal as read_journal
+from .kept_batches import KeptBatch as KeptBatch
+from .kept_batches import KeptBatches as KeptBatches
+from .kept_batches import NoBatchesError as NoBatchesError
+from .kept_batches import read_kept as read_kept
 from .looks import Looks as Looks
 from .machine import MachineWarning as MachineWarning
 from .machine import available_cpus as available_cpus

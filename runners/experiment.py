@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 from ..topology import UnknownNameError
 from .sections import (
     AlphaSection,
+    AuditSection,
     ChangesSection,
     ClusterSection,
     DataSection,
@@ -61,6 +62,7 @@ class Experiment(Section):
     play: PlaySection = PlaySection()
     cluster: ClusterSection = ClusterSection()
     observe: ObserveSection = ObserveSection()
+    audit: AuditSection = AuditSection()
     variants: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     chosen: dict[str, str] = Field(default_factory=dict)
 

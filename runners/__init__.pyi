@@ -1,3 +1,10 @@
+from .audit import Audit as Audit
+from .audit import Finding as Finding
+from .audit import audit_batches as audit_batches
+from .audit import audit_run as audit_run
+from .audit_figures import Strength as Strength
+from .audit_page import audit_lines as audit_lines
+from .audit_page import write_audit as write_audit
 from .checkpoint import CheckpointError as CheckpointError
 from .checkpoint_store import CheckpointStore as CheckpointStore
 from .cluster import cluster as cluster

@@ -51,7 +51,9 @@ def canaries_of(experiment: Experiment, spec: PlayerSpec, index: int) -> tuple[B
         index: position of the player in the graph's order.
     """
     rows = spec.parts[0]
-    own, planted = (rows.select(s) for s in (slice(-experiment.audit.canaries), slice(-experiment.audit.canaries, None)))
+    own, planted = (
+        rows.select(s) for s in (slice(-experiment.audit.canaries), slice(-experiment.audit.canaries, None))
+    )
     return own, planted, _shuffled(own, DECOYS, _stream(experiment, index, 1))
 
 

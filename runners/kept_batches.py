@@ -147,8 +147,7 @@ def read_kept(directory: RunPath, game: Game) -> list[KeptBatch]:
         return [_kept(game, players, item) for item in tree["batches"]]
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise NoBatchesError(
-            f"{found[-1]} holds no batches of the players of this run ({type(error).__name__}: {error}); "
-            "play it again"
+            f"{found[-1]} holds no batches of the players of this run ({type(error).__name__}: {error}); play it again"
         ) from None
 
 

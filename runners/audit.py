@@ -44,6 +44,7 @@ class Finding:
         attacks: attack → its strength; None where there are too few rows to say.
         reconstruction: see `audit_attacks.reconstruction`; None for all together.
         canaries: attack → strength and exposure in bits, on canaries against decoys; empty without canaries.
+        scores: attack → what it said of each row, to be pooled with those of other runs; not among `figures`.
     """
 
     player: Hashable | None
@@ -53,6 +54,7 @@ class Finding:
     attacks: Mapping[str, Strength | None]
     reconstruction: Mapping[str, Any] | None = None
     canaries: Mapping[str, tuple[Strength, float]] = field(default_factory=dict)
+    scores: Mapping[str, Scores] = field(default_factory=dict, repr=False)
 
     def figures(self) -> dict[str, Any]:
         """For JSON."""
@@ -204,10 +206,10 @@ def audit_batches(
                 "density-ratio": density_ratio(unit.lens, members, others, rows, rng),
             }
         )
-    if shadows:
+    played = 0
+    if shadows and units:
         played = _shadow_attack(experiment, game, units, scores, shadows, seed, notes, on_step)
-    else:
-        played = 0
+    elif units:
         notes.append("The likelihood-ratio attack was left out: no shadow games were played.")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(len(units),)))
     planted = [_canary_scores(unit) for unit in units]
@@ -340,6 +342,7 @@ def _finding(
         {name: strength(scores[name], rng) if name in scores else None for name in ATTACKS},
         reconstruction(unit.lens, members, others, published, unit.heard()[0]),
         _exposed({name: [found] for name, found in on_canaries.items()}, rng),
+        {**scores, **{f"canaries, {name}": found for name, found in on_canaries.items()}},
     )
 
 

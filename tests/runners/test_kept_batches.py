@@ -1,4 +1,4 @@
-"""The published batches that a run keeps: the newest, bounded, read back as they were, and refused where none can be."""
+"""The published batches that a run keeps: the newest, bounded, read back as they were; or refused."""
 
 from pathlib import Path
 
@@ -67,11 +67,16 @@ def test_a_stride_keeps_every_so_many():
 
 def test_what_was_kept_is_read_back_as_it_was(tmp_path: Path):
     plan, game = load_experiment("ring", QUICK), ring()
-    with pytest.raises(RuntimeError, match="stop"), keeping_batches(plan, game, tmp_path) as options:
-        for sequence in range(5):
-            options["on_delivery"](0, 1, message(game, 0, sequence))
-            options["on_delivery"](0, 9, message(game, 0, sequence))
-        raise RuntimeError("stop")  # what was kept until then is written all the same
+
+    def interrupted() -> None:
+        with keeping_batches(plan, game, tmp_path) as options:
+            for sequence in range(5):
+                options["on_delivery"](0, 1, message(game, 0, sequence))
+                options["on_delivery"](0, 9, message(game, 0, sequence))
+            raise RuntimeError("stop")  # what was kept until then is written all the same
+
+    with pytest.raises(RuntimeError, match="stop"):
+        interrupted()
     found = read_kept(tmp_path, game)
     assert [(k.sender, k.sequence, k.listeners) for k in found] == [(0, s, (1, 9)) for s in (2, 3, 4)]
     assert all(k.batch == message(game, 0, k.sequence).content for k in found)

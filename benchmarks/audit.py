@@ -1,6 +1,6 @@
 """Attack strength on digits, by self-weight α and by distance in the graph: the table of docs/audit.md.
 
-Prints it as Markdown; one JSON object with `--json`. `--shadows` sets the shadow games of each run, `--seeds` the seeds.
+Prints it as Markdown; one JSON object with `--json`. `--shadows` sets the shadow games of each run, `--seeds` the runs.
 """
 
 import argparse

@@ -108,7 +108,7 @@ def exposure(scores: Scores) -> Exposure:
     Source: N. Carlini, C. Liu, Ú. Erlingsson, J. Kos and D. Song, The Secret Sharer, 2019.
 
     >>> round(exposure(Scores(np.array([9.0]), np.arange(8.0))).bits, 2)
-    1.73
+    2.05
     """
     decoys = np.sort(scores.others)
     n = len(decoys)

@@ -29,7 +29,7 @@ def test_the_area_is_that_of_scikit_learn_ties_included(whole):
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
 def test_the_interval_of_the_area_covers_it(shift):
-    area, runs = norm.cdf(shift / np.sqrt(2)), 400
+    area, runs = norm.cdf(shift / np.sqrt(2)), 200
     held = sum(
         low <= area <= high
         for k in range(runs)
@@ -39,7 +39,7 @@ def test_the_interval_of_the_area_covers_it(shift):
 
 
 def test_of_scores_of_one_law_five_per_cent_are_accused():
-    runs = 1000
+    runs = 300
     single = sum(strength(drawn(0, 30, 15, 3, k), rng(k)).p < 0.05 for k in range(runs))
     together = sum(pooled([drawn(0, 20, 10, 4, k, j) for j in range(4)], rng(k)).p < 0.05 for k in range(runs))
     assert max(single, together) <= binom.ppf(0.999, runs, 0.05)

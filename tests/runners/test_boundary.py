@@ -20,9 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
 from typer.testing import CliRunner
 
-from nashgossip.agents import EmpiricalModel, ExponentialFamilyModel, Move, Player, seats
+from nashgossip.agents import EmpiricalModel, EstimatorModel, ExponentialFamilyModel, Move, Player, seats
 from nashgossip.agents.parcels import bundle, parcels_of
 from nashgossip.games import Batch, Game, Gaussian, PlayerSpec
 from nashgossip.runners import build_game, load_experiment, read_kept
@@ -213,12 +215,25 @@ def test_no_parameter_is_in_a_message() -> None:
             player.move()
 
 
-def test_models_are_told_apart_by_what_their_states_hold() -> None:
-    """An exponential family remembers means; what a checkpoint holds of rows is the model's own doing."""
-    game, planted = game_of(lambda: ExponentialFamilyModel(Gaussian((3,))))
-    players = [seat.build() for seat in seats(game, 1)]
-    players[0].open()
-    assert Search(planted).of(players[0].state()) == 0
+SPACE = Gaussian((3,)).space
+STATES = {
+    "family": (lambda: ExponentialFamilyModel(Gaussian((3,))), False),
+    "empirical": (lambda: EmpiricalModel(SPACE), True),
+    "kernel-density": (lambda: EstimatorModel(KernelDensity(), SPACE), True),
+    "gaussian-mixture": (lambda: EstimatorModel(GaussianMixture(2), SPACE), True),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_what_a_checkpoint_holds_of_rows_is_what_the_docs_say(name: str) -> None:
+    """The state of an exponential family holds means; those of models that are made of rows hold rows."""
+    model, holds = STATES[name]
+    game, planted = game_of(model)
+    player = seats(game, 1)[0].build()
+    player.open()
+    assert (Search(planted[0]).of(player.state()) > 0) == holds
+    text = (Path(__file__).parents[2] / "docs" / "audit.md").read_text("utf-8")
+    assert (f"`{name}`" in text.partition("Rows stand in the checkpoints of")[2].partition(".")[0]) == holds
 
 
 # --- every byte of a run ---------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-from .audit import Audit as Audit
-from .audit import Finding as Finding
 from .audit import audit_batches as audit_batches
 from .audit import audit_run as audit_run
 from .audit_figures import Strength as Strength
+from .audit_findings import Audit as Audit
+from .audit_findings import Finding as Finding
 from .audit_page import audit_lines as audit_lines
 from .audit_page import write_audit as write_audit
 from .checkpoint import CheckpointError as CheckpointError

@@ -1,9 +1,9 @@
 """What an adversary learns of each player's private rows from what was exchanged, by distance in the graph."""
 
-__all__ = ["ATTACKS", "Audit", "Finding", "audit_batches", "audit_run"]
+__all__ = ["audit_batches", "audit_run"]
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import networkx as nx
@@ -14,6 +14,7 @@ from ..agents import ModelError
 from ..games import Batch, Game, PlayerSpec, Space
 from .audit_attacks import density_ratio, exposure, nearest, reconstruction
 from .audit_figures import Scores, Strength, holm, pooled, strength
+from .audit_findings import ATTACKS, Audit, Finding
 from .audit_rows import Lens, distances
 from .audit_shadows import likelihood_ratio, shadow_games
 from .canaries import canaries_of
@@ -23,87 +24,9 @@ from .kept_batches import KeptBatch, NoBatchesError, read_kept
 from .staging import build_game
 from .storage import RunPath
 
-ATTACKS = ("nearest", "density-ratio", "likelihood-ratio")
-"""Membership attacks, the last of which needs shadow games."""
-
 _FARTHEST = 3
 _MOST_ROWS = 4_000
 _LEVEL = 0.05
-
-
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """What an attacker at one distance learns of one player's private rows, or of those of all players together.
-
-    Arguments:
-        player: whose rows; None for all together.
-        distance: steps along listening edges from the player to the attacker, who hears what players one step nearer
-            published; at distance 1 the player itself.
-        publishers: these players.
-        rows: that the attacker has received from them.
-        attacks: attack → its strength; None where there are too few rows to say.
-        reconstruction: see `audit_attacks.reconstruction`; None for all together.
-        canaries: attack → strength and exposure in bits, on canaries against decoys; empty without canaries.
-        scores: attack → what it said of each row, to be pooled with those of other runs; not among `figures`.
-    """
-
-    player: Hashable | None
-    distance: int
-    publishers: tuple[Hashable, ...]
-    rows: int
-    attacks: Mapping[str, Strength | None]
-    reconstruction: Mapping[str, Any] | None = None
-    canaries: Mapping[str, tuple[Strength, float]] = field(default_factory=dict)
-    scores: Mapping[str, Scores] = field(default_factory=dict, repr=False)
-
-    def figures(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "player": None if self.player is None else str(self.player),
-            "distance": self.distance,
-            "publishers": [str(p) for p in self.publishers],
-            "rows": self.rows,
-            "attacks": {name: None if s is None else s.figures() for name, s in self.attacks.items()},
-            "reconstruction": None if self.reconstruction is None else dict(self.reconstruction),
-            "canaries": {name: {**s.figures(), "exposure_bits": bits} for name, (s, bits) in self.canaries.items()},
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Audit:
-    """What came of an audit.
-
-    Arguments:
-        name: of the experiment.
-        players: by player and distance.
-        together: by distance, over all players.
-        leaks: distance → whether the tests together find a leak there: at most 5 % of audits of models that ignore
-            their rows find one at any distance.
-        p: distance → smallest p-value there, corrected for the number of tests of the whole audit.
-        shadows: shadow games played.
-        notes: what could not be done, in sentences.
-    """
-
-    name: str
-    players: tuple[Finding, ...]
-    together: tuple[Finding, ...]
-    leaks: Mapping[int, bool]
-    p: Mapping[int, float]
-    shadows: int
-    notes: tuple[str, ...]
-
-    def figures(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "experiment": self.name,
-            "leak": any(self.leaks.values()),
-            "distances": [
-                {"leak": self.leaks[f.distance], "p": self.p[f.distance], **f.figures()} for f in self.together
-            ],
-            "players": [f.figures() for f in self.players],
-            "shadows": self.shadows,
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from .audit import Audit, Finding
 from .audit_figures import RATES, Strength
+from .audit_findings import Audit, Finding
 from .directory import RunDirectoryError
 from .finite import finite
 from .storage import RunPath, run_path, write_whole

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from nashgossip.agents import Message
 from nashgossip.games import Game
@@ -19,6 +20,7 @@ from nashgossip.runners import (
     virtual,
 )
 from nashgossip.runners.checkpoint import save_tree
+from nashgossip.runners.command import app
 from nashgossip.runners.kept_batches import keeping_batches, require_keeping
 from nashgossip.runners.session import engine_options
 
@@ -86,6 +88,19 @@ def test_what_was_kept_is_read_back_as_it_was(tmp_path: Path):
     with keeping_batches(plan, game, tmp_path) as options:  # a new run does not go on from another's
         pass
     assert read_kept(tmp_path, game) == []
+
+
+def test_a_resumed_run_keeps_what_one_in_one_go_keeps(tmp_path: Path):
+    """A run that has ended is resumed from its last checkpoint, and plays its end again."""
+    run, game = tmp_path / "run", ring("runner=virtual", "moves=8")
+    settings = ["runner=virtual", "moves=8", "play.checkpoint_seconds=0.0001", *QUICK[1:]]
+    arguments = ["run", "ring", "--out", str(run), *(word for s in settings for word in ("--set", s))]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    before = read_kept(run, game)
+    assert CliRunner().invoke(app, ["resume", str(run)]).exit_code == 0
+    after = read_kept(run, game)
+    assert [vars(k) for k in after] == [vars(k) for k in before]
+    assert len(after) == 30
 
 
 def test_nothing_is_written_unless_it_is_asked_for(tmp_path: Path):

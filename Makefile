@@ -12,13 +12,13 @@ BENCH_ARGS ?=
 TORCH ?= torch==2.13.0
 
 BIN := $(VENV)/bin
-TESTED := $(addprefix $(VENV)/.has-,test neural languages photographs tensorboard frames browser)
+TESTED := $(addprefix $(VENV)/.has-,test browser docs neural languages photographs tensorboard watch)
 PACKAGES := agents games runners topology
-SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -name '*.yaml' -o -name py.typed))
+SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -name '*.yaml' -o -name py.typed -o -name '*.css' -o -name '*.html' -o -name '*.js'))
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-all lint format types bench install install-dev lock clean FORCE
+.PHONY: help demo test test-slow test-all lint format types bench docs install install-dev lock clean FORCE
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -40,7 +40,7 @@ lint: $(VENV)/.has-lint types ## ruff, and mypy --strict on the installed packag
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-types: $(VENV)/.has-lint $(VENV)/.has-neural $(VENV)/.package ## mypy --strict alone
+types: $(VENV)/.has-lint $(VENV)/.has-neural $(VENV)/.has-watch $(VENV)/.package ## mypy --strict alone
 	@$(BIN)/mypy --strict $(PACKAGES:%=-p nashgossip.%)
 
 format: $(VENV)/.has-lint ## let ruff mend what it can
@@ -49,6 +49,10 @@ format: $(VENV)/.has-lint ## let ruff mend what it can
 
 bench: $(VENV)/.package ## speed, beside a raw limit measured in the same run
 	@$(BIN)/python benchmarks/foundation.py $(BENCH_ARGS)
+
+docs: $(VENV)/.has-docs $(VENV)/.has-neural $(VENV)/.package ## the documentation site, into site/; a warning is an error
+	@$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html -d site/.doctrees docs site/html
+	@echo 'Open site/html/index.html' >&2
 
 install: $(VENV)/.package ## the package and what it needs to run, into .venv
 
@@ -66,7 +70,7 @@ lock: ## write constraints.txt anew from the newest versions that fit together
 	@rm -rf build nashgossip.egg-info
 
 clean: ## remove the environment, builds and caches; runs/ stays
-	rm -rf $(VENV) build dist nashgossip.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site docs/gallery docs/reference/packages nashgossip.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Set-up. Stamps in $(VENV) say what is there already, so that a second call has nothing to do.

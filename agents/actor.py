@@ -53,7 +53,7 @@ class PlayerActor:
             plan.absent,
             plan.positions,
             plan.wiring,
-            silent=self._failures.aside,
+            silent=self._failures.silent,
             failed=self._failures.meet,
         )
         if plan.settled is not None:
@@ -64,7 +64,7 @@ class PlayerActor:
         self._stepper = Stepper(plan, self._ensemble, self._peers, self._thread.run)
         self._keeper = Keeper(plan, self._ensemble, self._stepper, self._failures)
         self._gossiper = Gossiper(plan, self._ensemble, self._failures, self._keeper, self._outbox, self._thread)
-        self._instruments = Instruments(self._ensemble, self._failures)
+        self._instruments = Instruments(self._ensemble, self._failures, self._thread)
         self._lease = Lease(plan.lease, self._needed, self._leave)
         self._starting = asyncio.Lock()
         self._begun = self._keeper.resume()
@@ -84,9 +84,9 @@ class PlayerActor:
         self._lease.renew()
         begun, self._begun = self._begun, True
         if not begun:
-            self._stepper.held = await self._thread.run(lambda: self._ensemble.publications(Player.open))
+            self._stepper.held = await self._asked(lambda: self._ensemble.publications(Player.open))
             self._failures.require_none()
-            await self._thread.run(lambda: self._keeper.save(0))
+            await self._asked(lambda: self._keeper.save(0))
             self._plan.tell("begun", players=len(self._ensemble.players), process=os.getpid())
         return not begun
 
@@ -95,7 +95,7 @@ class PlayerActor:
         self._lease.renew()
         if self._stepper.held:
             held, self._stepper.held = self._stepper.held, []
-            self._outbox.post(await self._thread.run(lambda: self._ensemble.deliver(held)))
+            self._outbox.post(await self._asked(lambda: self._ensemble.deliver(held)))
             await self._outbox.sent()
 
     async def start(self) -> None:
@@ -117,7 +117,7 @@ class PlayerActor:
         async with self._starting:
             await self._gossiper.stop()
             if save:
-                await self._thread.run(self._keeper.save)
+                await self._asked(self._keeper.save)
         self._plan.tell("stopped", saved=save)
 
     # --- asynchronous play ----------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ class PlayerActor:
             return at
         before = set(self._ensemble.players)
         self._peers.forget()  # who left and comes back may live elsewhere
-        parcels = await self._thread.run(lambda: self._rewire(wiring))
+        parcels = await self._asked(lambda: self._rewire(wiring))
         self._failures.require_none()
         for player in self._ensemble.players.keys() - before:
             self._plan.tell("joined", player)
@@ -229,12 +229,16 @@ class PlayerActor:
             CheckpointError: it cannot be read.
         """
         self._lease.renew()
-        turn = await self._thread.run(lambda: self._keeper.go_back(number))
+        turn = await self._asked(lambda: self._keeper.go_back(number))
         self._peers.forget()
         self._begun = True
         await self._stepper.begin(generation, turn)
 
     # --- what the laboratory asks ---------------------------------------------------------------------------------
+
+    async def renew(self) -> None:
+        """The laboratory is there, and waits for others."""
+        self._lease.renew()
 
     async def report(self) -> Report:
         """What the laboratory's instruments read."""
@@ -280,7 +284,7 @@ class PlayerActor:
     async def state(self) -> dict[Hashable, State]:
         """See `Player.state`."""
         players = list(self._ensemble.players.items())
-        return await self._thread.run(lambda: {name: player.state() for name, player in players})
+        return await self._asked(lambda: {name: player.state() for name, player in players})
 
     async def save(self, number: int | None = None) -> int:
         """Saves a checkpoint between two rounds or moves; its number.
@@ -288,33 +292,36 @@ class PlayerActor:
         Raises:
             OSError: the storage refused.
         """
-        self._lease.renew()
-        await self._thread.run(lambda: self._keeper.save(number))
+        await self._asked(lambda: self._keeper.save(number))
         return self._keeper.number
 
     # --- helpers --------------------------------------------------------------------------------------------------
 
     async def _looks(self, look: Callable[[Player], T], names: Container[Hashable] | None = None) -> dict[Hashable, T]:
-        self._lease.renew()
-        try:
-            return await self._thread.run(lambda: self._instruments.of_each(look, names))
-        finally:
-            self._lease.renew()
+        return await self._asked(lambda: self._instruments.of_each(look, names))
+
+    async def _asked(self, call: Callable[[], T]) -> T:
+        """The result of a call in the thread, for which the laboratory waits."""
+        with self._lease.held():
+            return await self._thread.run(call)
 
     async def _needed(self, seconds: float) -> bool:
         """Whether it plays a round that can end, though nobody has asked anything for so long."""
         return self._stepper.playing and not await self._stepper.hopeless(seconds)
 
-    async def _leave(self, seconds: float) -> None:
-        """Ends its own process."""
-        self._plan.tell("unobserved", level="warning", seconds=seconds)
+    async def _leave(self, alone: Callable[[], bool]) -> bool:
+        """Ends its own process, if nobody observes it still; whether it has."""
+        self._plan.tell("unobserved", level="warning", seconds=self._plan.lease)
         try:
             if not self._plan.synchronous:  # rounds go back to a checkpoint that all have
                 await self._thread.run(self._keeper.save)
-        except OSError as error:
+        except Exception as error:  # of the storage, or of a model: it leaves without
             self._plan.tell("checkpoint failed", level="error", cause=f"{type(error).__name__}: {error}")
-        finally:
-            self._plan.leave()
+        try:
+            return await asyncio.to_thread(self._plan.leave, alone)
+        except Exception as error:  # whatever the cluster raises: it is asked again
+            self._plan.tell("leaving failed", level="error", cause=f"{type(error).__name__}: {error}")
+            return False
 
     async def _send(self, home: int, parcels: list[Parcel]) -> bool:
         """Sends a batch; False if the other process is away, dead or not there yet."""

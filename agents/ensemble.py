@@ -164,10 +164,13 @@ class Ensemble:
             LookupError: the state has no such player.
         """
         position = self._positions[player]
-        saved = next((one for place, one in state["players"] if place == position), None)
+        everybody = [*state["players"], *state["away"]]  # it may have come back since
+        saved = next((one for place, one in everybody if place == position), None)
         if saved is None:
             raise LookupError(f"the checkpoint has no player {player}")
+        self._wire(player, state["wiring"])  # the letters are those of its neighbours of then
         self.players[player].load(saved)
+        self._wire(player, self.wiring)
 
     def packed(self, parcels: Iterable[Parcel]) -> list[Any]:
         """Parcels as a tree of plain values, for a checkpoint."""
@@ -184,6 +187,10 @@ class Ensemble:
             Parcel(names[a], names[b], None if number is None else Message.received(names[a], number, arrays))
             for a, b, number, arrays in saved
         ]
+
+    def _wire(self, player: Hashable, wiring: int) -> None:
+        seat = next(seat for seat in self._wirings[wiring] if seat.name == player)
+        self.players[player].rewire(seat.self_weight, seat.neighbours, seat.listeners)
 
     def _answer(self, player: Hashable, asker: Hashable) -> list[Parcel]:
         """The answer of a player; nothing if it is not here, or has none."""

@@ -2,7 +2,9 @@
 
 __all__ = ["Failures"]
 
+from collections import ChainMap
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from typing import Any, final
 
 from .hosting import Failure, HostPlan
@@ -17,13 +19,16 @@ class Failures:
         plan: what the actor is made from.
         restart: takes a player back to its last checkpoint, or raises LookupError if there is none of it.
 
-    `aside` are the players that were set aside: they say nothing any more. `ended` is what ended asynchronous play, or
+    `aside` are the players that were set aside. `silent` are those who say nothing any more: they, and who was taken
+    back to a checkpoint while storage did not take note of its new numbers. `ended` is what ended asynchronous play, or
     None. `restarted` counts how often a model was taken back.
     """
 
     def __init__(self, plan: HostPlan, restart: Callable[[Hashable], None]) -> None:
         self._plan, self._restart = plan, restart
         self.aside: dict[Hashable, Failure] = {}
+        self._unnoted: dict[Hashable, Failure] = {}
+        self.silent = ChainMap(self.aside, self._unnoted)
         self.ended: Failure | None = None
         self.restarted = 0
         self._failed_at: dict[Hashable, int] = {}
@@ -48,8 +53,10 @@ class Failures:
         elif self._plan.synchronous:
             self.ended = failure
             raise error
-        elif policy == "fail" or not self._taken_back(player, error.move):
+        elif policy == "fail":
             self.ended = failure
+        else:
+            self.ended = self._not_taken_back(player, failure)
 
     def require_none(self) -> None:
         """Raises ModelError if a failure has ended play."""
@@ -73,15 +80,22 @@ class Failures:
         self.aside.update({names[p]: Failure(*rest) for p, *rest in state["aside"]})
         self._failed_at = {names[p]: move for p, move in state["failed_at"]}
 
-    def _taken_back(self, player: Hashable, move: int) -> bool:
-        """Takes a player back; False if that cannot help, because it failed there before, or too often."""
+    def _not_taken_back(self, player: Hashable, failure: Failure) -> Failure | None:
+        """Takes a player back; if that cannot help, as it failed there before, or too often, what ends play."""
+        move = failure.move
         if move <= self._failed_at.get(player, -1) or self.restarted >= self._plan.restarts:
-            return False
+            return failure
         self._failed_at[player] = move
         self.restarted += 1
         try:
             self._restart(player)
         except LookupError:  # it failed before it was saved for the first time
             self.restarted -= 1
-            return False
-        return True
+            return failure
+        except OSError as error:
+            cause = f"{type(error).__name__}: {error}"
+            self._plan.tell("checkpoint failed", player, level="error", cause=cause)
+            self.restarted -= 1
+            self._unnoted[player] = failure
+            return replace(failure, cause=f"{failure.cause}; storage refused to take it back ({cause}); look after it")
+        return None

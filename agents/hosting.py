@@ -1,6 +1,6 @@
 """What an actor is made from: the seats of its players, where all the others live, and what to do in trouble."""
 
-__all__ = ["Failure", "HostPlan", "Log", "PlayerReport", "Report", "Store"]
+__all__ = ["Failure", "HostPlan", "Log", "PlayerReport", "Report", "Store", "tell"]
 
 import logging
 import traceback
@@ -47,6 +47,16 @@ class Log(Protocol):
         ...
 
 
+def tell(log: Log | None, teller: str, event: str, **fields: Any) -> None:
+    """Writes an event to a log, if there is one; what it cannot take goes to the process's own output."""
+    if log is None:
+        return
+    try:
+        log.write(event, **fields)
+    except OSError as error:
+        logging.getLogger(__name__).error("%s: %s, %s (%s)", teller, event, fields, error)
+
+
 @dataclass(frozen=True, eq=False)
 class HostPlan:
     """What an actor is made from, and made anew from after a crash.
@@ -59,7 +69,8 @@ class HostPlan:
         positions: every player of `homes` and of the seats → its position in the graph's order.
         find: number of an actor → its handle; called in a thread.
         put: keeps a large content once for all who hear it, and gives what travels in its place.
-        leave: ends the actor's own process for good.
+        leave: ends the actor's own process for good, unless the function that it is given says that nobody wants it any
+            more; whether it has. Called in a thread.
         rate: moves per second of each player's Poisson clock; None moves without pause.
         synchronous: whether it plays in rounds.
         pulls: whether some players of the game ask others, so that rounds have time for questions and answers.
@@ -85,7 +96,7 @@ class HostPlan:
     positions: Mapping[Hashable, int]
     find: Callable[[int], Any]
     put: Callable[[Any], Any]
-    leave: Callable[[], None]
+    leave: Callable[[Callable[[], bool]], bool]
     rate: float | None = None
     synchronous: bool = False
     pulls: bool = False
@@ -107,15 +118,8 @@ class HostPlan:
 
         A full disk ends no play: a line that the log cannot take goes to the process's own output.
         """
-        if self.log is None:
-            return
         name = None if player is None else str(player)
-        try:
-            self.log.write(event, level=level, player=name, actor=self.index, **fields)
-        except OSError as error:
-            logging.getLogger(__name__).error(
-                "actor %s: %s, player %s, %s (%s)", self.index, event, name, fields, error
-            )
+        tell(self.log, f"actor {self.index}", event, level=level, player=name, actor=self.index, **fields)
 
 
 @dataclass(frozen=True)

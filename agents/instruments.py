@@ -9,6 +9,7 @@ from .ensemble import Ensemble
 from .failures import Failures
 from .hosting import PlayerReport
 from .player import ModelError, Player
+from .side_thread import SideThread
 
 T = TypeVar("T")
 
@@ -20,10 +21,11 @@ class Instruments:
     Arguments:
         ensemble: the players.
         failures: what becomes of models that fail.
+        thread: in which models learn.
     """
 
-    def __init__(self, ensemble: Ensemble, failures: Failures) -> None:
-        self._ensemble, self._failures = ensemble, failures
+    def __init__(self, ensemble: Ensemble, failures: Failures, thread: SideThread) -> None:
+        self._ensemble, self._failures, self._thread = ensemble, failures, thread
 
     def of_each(self, look: Callable[[Player], T], names: Container[Hashable] | None = None) -> dict[Hashable, T]:
         """Player → what is seen of it; those that were set aside, now or before, are left out.
@@ -39,7 +41,10 @@ class Instruments:
         return {player.name: seen[0] for player in players if (seen := self._seen(player, look))}
 
     def reports(self) -> list[PlayerReport]:
-        """What is reported of all players, in their order; the mean of one set aside is that of its last state."""
+        """What is reported of all players, in their order; the mean of one set aside is that of its last state.
+
+        While models learn in the thread, one that cannot tell its mean has none, and is asked again the next time.
+        """
         ensemble = self._ensemble
         return [
             PlayerReport(
@@ -67,10 +72,10 @@ class Instruments:
             return None
 
     def _mean(self, player: Player) -> Any:
-        if player.name in self._failures.aside:
+        if player.name in self._failures.aside or self._thread.busy:
             try:
                 return player.mean_parameters
-            except ModelError:  # it is told of already
+            except ModelError:  # it is told of already, or was read half-way through an update
                 return None
         seen = self._seen(player, lambda one: one.mean_parameters)
         return None if seen is None else seen[0]

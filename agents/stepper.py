@@ -30,7 +30,7 @@ class Stepper:
         peers: the actors of others.
         in_thread: calls a function beside the event loop, and gives its result.
 
-    `held` is what the players have published and nobody has been sent yet; `playing`, whether rounds are played.
+    `held` is what the players have published and nobody has been sent yet.
     """
 
     def __init__(
@@ -44,7 +44,12 @@ class Stepper:
         self._turns = Turns()
         self._requests: list[tuple[Hashable, Hashable]] = []
         self.held: list[Parcel] = []
-        self.playing = False
+        self._rounds: asyncio.Task[None] | None = None
+
+    @property
+    def playing(self) -> bool:
+        """Whether rounds are played."""
+        return self._rounds is not None and not self._rounds.done()
 
     @property
     def turn(self) -> int:
@@ -64,20 +69,8 @@ class Stepper:
             TurnsEnded: play was broken off, see `end`.
             LookupError, Exception: a neighbour's actor is not there, or what it raised.
         """
-        self.playing = True
-        try:
-            for _ in range(count):
-                sending: _Sending = []
-                try:
-                    await self._play_round(sending)
-                    await asyncio.gather(*sending)
-                except BaseException:
-                    for sent in sending:
-                        sent.cancel()
-                    await asyncio.gather(*sending, return_exceptions=True)
-                    raise
-        finally:
-            self.playing = False
+        self._rounds = asyncio.create_task(self._play_rounds(count))
+        await self._rounds
 
     async def hopeless(self, patience: float) -> bool:
         """Whether a neighbour whom the round under way needs is gone, or has given up before.
@@ -106,13 +99,32 @@ class Stepper:
         await self._turns.take(source, generation, turn, accept)
 
     async def end(self) -> None:
-        """Breaks off: whoever waits for a turn gets TurnsEnded."""
+        """Breaks off: whoever waits for a turn gets TurnsEnded, and of the rounds under way nothing more comes."""
         await self._turns.end()
+        if self._rounds is not None:
+            self._rounds.cancel()
+            await asyncio.wait([self._rounds])
 
     async def begin(self, generation: int, turn: int) -> None:
         """Goes on at a turn, in a new generation; the players and `held` are those of then."""
         self._requests = []
         await self._turns.begin(generation, turn)
+
+    async def _play_rounds(self, count: int) -> None:
+        try:
+            for _ in range(count):
+                sending: _Sending = []
+                try:
+                    await self._play_round(sending)
+                    await asyncio.gather(*sending)
+                except BaseException:
+                    for sent in sending:
+                        sent.cancel()
+                    await asyncio.gather(*sending, return_exceptions=True)
+                    raise
+        except asyncio.CancelledError:
+            self._turns.require()
+            raise
 
     async def _play_round(self, sending: _Sending) -> None:
         """Plays one round; what is on its way to others is added to `sending`."""

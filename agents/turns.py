@@ -63,6 +63,11 @@ class Turns:
             if self._ended:
                 raise TurnsEnded
 
+    def require(self) -> None:
+        """Raises TurnsEnded if play was broken off."""
+        if self._ended:
+            raise TurnsEnded
+
     async def advance(self) -> None:
         """Begins the next turn."""
         async with self._changed:

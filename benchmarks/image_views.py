@@ -1,7 +1,7 @@
 """Writes files in MedMNIST's format from scikit-learn's scans of digits, and the experiment that plays them.
 
 python benchmarks/image_views.py runs/views
-python benchmarks/sweep.py runs/views/hospitals-digits.yaml --vary method=alone,listening,pooled --show accuracy
+nashgossip study runs/views/hospitals-digits.yaml --vary method=alone,listening,pooled --measure players
 
 Every scan is in one of three files alone, as a patient is seen by one kind of instrument: as it is, as the strength of
 its edges (Sobel), or blurred and negative. So the views share the ten labels and no image.

@@ -86,6 +86,7 @@ def cluster(
         StartError: the actors did not start.
         PlayerLostError: a player's process died.
         StallError: a player did not move for `patience` seconds.
+        StoreError: an actor could not save a checkpoint, or read the one to go back to.
         TooLargeError: there is no room for so many processes.
         ValueError: `moves`, or `every` in rounds, is not a whole number of at least 1.
     """
@@ -114,7 +115,9 @@ def cluster(
         else:
             begin = layout.in_force(0.0 if resume is None else resume.get("time", 0.0))
         plans = {index: partial(layout.plan, index, begin) for index in layout.indices}
-        with Crew(plans, deployment, detached=detached, peers=layout.peers, labels=layout.labels) as crew:
+        with Crew(
+            plans, deployment, detached=detached, peers=layout.peers, labels=layout.labels, homes=layout.homes
+        ) as crew:
             lab = Laboratory(
                 game,
                 layout,
@@ -201,7 +204,7 @@ def _gossip(
     yield lab.observe(first=not resumed, thorough=True)
     lab.introduce()
     while True:
-        time.sleep(interval)
+        lab.rest(interval)
         observed = lab.observe()
         if observed.time >= moves:
             break

@@ -3,8 +3,9 @@
 __all__ = ["Crew", "Lost"]
 
 import contextlib
+import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, final
 
 import ray
@@ -13,7 +14,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from ..agents import HostPlan, ModelError, PlayerActor
 from ..agents.turns import TurnsEnded
-from .cluster_errors import Setback, StartError
+from .checkpoint import CheckpointError
+from .cluster_errors import Setback, StartError, StoreError, named
 from .cluster_names import AbsentError, find, living
 from .cluster_pack import pack, remove_pack
 from .deployment import Deployment
@@ -44,6 +46,7 @@ class Crew:
         detached: whether they outlive this process, if it is killed.
         peers: number of an actor → actors that may call it at once.
         labels: number of an actor → labels of the nodes that it may live on.
+        homes: player → number of its actor, for errors.
     """
 
     def __init__(
@@ -54,9 +57,12 @@ class Crew:
         detached: bool,
         peers: Mapping[int, int],
         labels: Mapping[int, dict[str, str]],
+        homes: Mapping[Hashable, int],
     ) -> None:
-        self._labels = labels
+        self._labels, self._homes = labels, homes
         self._plans, self._deployment, self._detached, self._peers = plans, deployment, detached, peers
+        self._slice = deployment.lease / 4 if detached else math.inf
+        self._renewed = time.monotonic()
         self._class = ray.remote(PlayerActor)
         self.handles: dict[int, Any] = {}
         self._ended: set[int] = set()
@@ -127,6 +133,7 @@ class Crew:
 
         Raises:
             ModelError: a model failed.
+            StoreError: storage took no checkpoint, or gave none back.
             Lost: the process of the actor, or of one that it called, is not there.
             Setback: play in rounds was broken off, as a process has died that lives again by now.
         """
@@ -143,6 +150,12 @@ class Crew:
                 raise Lost(absent, error.cause, forever=self.forever(absent)) from error
             if isinstance(error.cause, TurnsEnded):
                 raise self._broken_off(error) from error
+            if isinstance(error.cause, OSError | CheckpointError):
+                players = named([player for player, home in self._homes.items() if home == index])
+                raise StoreError(
+                    f"the storage of {players} failed: {type(error.cause).__name__}: {error.cause}; make room and "
+                    "let all nodes reach it, then go on with `nashgossip resume`"
+                ) from error
             raise
         except RayActorError as error:
             raise Lost(index, error, forever=self.forever(index)) from error
@@ -161,16 +174,16 @@ class Crew:
         Arguments:
             method: its name.
             arguments: the same for all.
-            on: numbers of the actors; all by default.
+            on: numbers of the actors; all by default. Those that are not there are left out.
             patience: seconds after which those that have not answered are given up.
             each: number → arguments of its own.
             lost: told of each actor that is not there; True calls it again, False goes on without its result.
 
         Raises:
-            ModelError: a model failed.
+            ModelError, StoreError: see `result`.
             TimeoutError: no call ended for `patience` seconds; its `args` are the numbers of the silent actors.
         """
-        wanted = list(self.handles if on is None else on)
+        wanted = [index for index in (self.handles if on is None else on) if index in self.handles]
         results: dict[int, Any] = {}
 
         def issue(index: int) -> Any:
@@ -180,7 +193,7 @@ class Crew:
         calls = {issue(index): index for index in wanted}
         since = time.monotonic()
         while calls:
-            ready, _ = ray.wait(list(calls), num_returns=1, timeout=max(0.0, since + patience - time.monotonic()))
+            ready = self.wait(list(calls), 1, since + patience - time.monotonic())
             if not ready:
                 raise TimeoutError(*calls.values())
             index = calls.pop(ready[0])
@@ -192,6 +205,32 @@ class Crew:
                     time.sleep(_RETRY_S)
                     calls[issue(index)] = index
         return {index: results[index] for index in wanted if index in results}
+
+    def wait(self, calls: Sequence[Any], count: int, seconds: float) -> list[Any]:
+        """Waits for calls, and meanwhile lets no actor leave because nobody asks anything of it.
+
+        Arguments:
+            calls: what is waited for; if nothing, until the time is over.
+            count: how many of them.
+            seconds: the longest that is waited.
+
+        Returns:
+            At most `count` calls that have ended; fewer only if time is over.
+        """
+        end = time.monotonic() + max(seconds, 0.0)
+        while True:
+            if time.monotonic() - self._renewed > self._slice:
+                self._renewed = time.monotonic()
+                for handle in self.handles.values():
+                    handle.renew.remote()
+            left = max(0.0, end - time.monotonic())
+            ready: list[Any] = []
+            if calls:
+                ready, _ = ray.wait(list(calls), num_returns=count, timeout=min(left, self._slice))
+            else:
+                time.sleep(min(left, self._slice))
+            if (calls and len(ready) >= count) or left <= self._slice:
+                return ready
 
     def _broken_off(self, error: RayTaskError) -> Exception:
         """What it means that an actor was told by another that play in rounds is broken off."""

@@ -1,6 +1,6 @@
 """How a run on a cluster ends before its time, and how it is set back."""
 
-__all__ = ["PlayerLostError", "Setback", "StallError", "StartError", "named"]
+__all__ = ["PlayerLostError", "Setback", "StallError", "StartError", "StoreError", "named"]
 
 from collections.abc import Hashable, Sequence
 
@@ -23,6 +23,13 @@ class StallError(RuntimeError):
     """A player has not moved, or not answered, for as long as `patience` allows.
 
     Not `PlayerLostError`: its process lives, or is being restarted.
+    """
+
+
+class StoreError(RuntimeError):
+    """An actor could not save a checkpoint, or read the one that it is to go back to.
+
+    Not `StorageError`, which tells of a storage that cannot be had at all.
     """
 
 

@@ -8,9 +8,8 @@ from time import monotonic, perf_counter, sleep
 from time import time as wall_clock
 from typing import Any, final
 
-import ray
-
 from ..agents import PlayerReport, Report
+from ..agents.hosting import tell
 from ..games import Game
 from .cluster_counts import Counts
 from .cluster_crew import Crew, Lost
@@ -121,6 +120,10 @@ class Laboratory:
         """Delivers the first publications, and lets everybody move."""
         self.call("introduce")
         self.call("start")
+
+    def rest(self, seconds: float) -> None:
+        """Lets them play for a while."""
+        self._crew.wait([], 0, seconds)
 
     def stop(self) -> None:
         """Stops everybody, after the moves under way."""
@@ -280,7 +283,7 @@ class Laboratory:
         while calls := {call: index for index, call in self._asked.items() if index in self._crew.handles}:
             expected = sum(thorough or index not in self._losses.away for index in calls.values())
             timeout = max(0.0, until - monotonic()) if expected else 0.0
-            ready, _ = ray.wait(list(calls), num_returns=max(expected, 1), timeout=timeout)
+            ready = self._crew.wait(list(calls), max(expected, 1), timeout)
             if not ready:
                 break
             again = []
@@ -317,5 +320,4 @@ class Laboratory:
         return PlayerView(moves, report.mean, report.letters, report.rejected, report.staleness, report.bytes)
 
     def _tell(self, event: str, **fields: Any) -> None:
-        if self._log is not None:
-            self._log.write(event, **fields)
+        tell(self._log, "laboratory", event, **fields)

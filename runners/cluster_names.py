@@ -5,7 +5,6 @@ __all__ = ["AbsentError", "find", "finder", "leave", "living"]
 import time
 from collections.abc import Callable
 from functools import partial
-from threading import Thread
 from typing import Any
 
 import ray
@@ -51,26 +50,28 @@ def living(namespace: str, run: str) -> set[int]:
     return {int(name.rpartition("/")[2]) for name in here if name.rpartition("/")[0] == run}
 
 
-def leave(namespace: str, run: str) -> None:
-    """Ends the actor that calls it, for good.
+def leave(namespace: str, run: str, alone: Callable[[], bool]) -> bool:
+    """Ends the actor that calls it, for good; whether it has.
 
     Of a run whose actors were packed the first of those that live goes last, and gives back what was reserved.
+
+    Arguments:
+        namespace: of the actors' names.
+        run: name of the run.
+        alone: whether nobody wants the actor still; if not it stays.
     """
     context = ray.get_runtime_context()
     me, number = context.current_actor, int(str(context.get_actor_name()).rpartition("/")[2])
-    if find_pack(run) is None or number != min(living(namespace, run), default=number):
-        ray.kill(me)
-    else:
-        Thread(target=_leave_last, args=(namespace, run, number, me), daemon=True).start()
-
-
-def _leave_last(namespace: str, run: str, number: int, me: Any) -> None:
-    end = time.monotonic() + _LAST_S
-    while living(namespace, run) - {number} and time.monotonic() < end:
-        time.sleep(_LOOK_S)
-    if not living(namespace, run) - {number}:
-        remove_pack(run)
+    if find_pack(run) is not None and number == min(living(namespace, run), default=number):
+        end = time.monotonic() + _LAST_S
+        while (others := living(namespace, run) - {number}) and alone() and time.monotonic() < end:
+            time.sleep(_LOOK_S)
+        if not others and alone():
+            remove_pack(run)
+    if not alone():
+        return False
     ray.kill(me)
+    return True
 
 
 def _found(namespace: str, run: str, index: int) -> Any:

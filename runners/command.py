@@ -1,6 +1,6 @@
-"""The command line: `nashgossip run`, `resume`, `report`, `audit`, `list`, `topology`."""
+"""The command line: `nashgossip run`, `resume`, `study`, `report`, `watch`, `audit`, `list`, `topology`."""
 
-__all__ = ["app", "audit", "list_experiments", "main", "report", "resume", "run", "topology"]
+__all__ = ["app", "audit", "list_experiments", "main", "report", "resume", "run", "study", "topology", "watch"]
 
 import contextlib
 import json
@@ -28,6 +28,7 @@ from .session import Interrupted, Session, deployment_of, engine_options, staged
 from .stages import Change
 from .start_estimate import TooLargeError
 from .storage import RunPath, run_path
+from .study_file import study_names
 from .tables import NARROWEST, changes_table, player_table, prediction_lines, run_panel, topology_table
 from .where import Ask, require_lean
 
@@ -144,19 +145,84 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
 
 
 @app.command()
+def study(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="A built-in study or experiment, a YAML file, or a study's directory to go on with."
+        ),
+    ],
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=A,B,…", help="Takes one key of the experiment through values, or a law in braces."),
+    ] = None,
+    measure: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Measures something more.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Changes one key of the experiment, or of the study."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the study, from which those of trials are spawned.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "--concurrency", help="Trials at a time; all processors if left out.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Directory of the study; one that holds it already is gone on with.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as one JSON object, and nothing else.")
+    ] = False,
+) -> None:
+    """Play an experiment over a grid or a sample of settings and seeds; what is finished is not played again."""
+    from .study_command import run_study, varying  # only a study needs it
+
+    with _stdout_reserved() as print_result:
+        console = _console()
+        try:
+            with _wrong_request(console):
+                changes = [*(settings or []), *(varying(text) for text in vary or [])]
+                changes += [f"measure.{name}" + "={}" * ("=" not in name) for name in measure or []]
+                found = run_study(source, changes, seed, jobs, out, console)
+        except KeyboardInterrupt as error:
+            _fail(console, f"interrupted; {error or 'nothing was played'}", 130)
+        if as_json:
+            print_result(json.dumps(found.summary(), allow_nan=False))
+    if found.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(
-    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run, ended or not.")],
+    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run or study, ended or not.")],
     out: Annotated[
         str | None, typer.Option(help="The file to write; report.html in the run directory if left out.")
     ] = None,
 ) -> None:
-    """Write what a run was and what came of it as one HTML file, which opens without network."""
+    """Write what a run or a study was and what came of it as one HTML file, which opens without network."""
     from .report import write_report  # matplotlib is slow to import, and only a report needs it
 
     console = _console()
     with _wrong_request(console):
         file = write_report(directory, out)
     console.print(f"report: {file}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def watch(
+    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run that has begun.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; a free one if left out.")] = 0,
+    host: Annotated[str, typer.Option(help="Name or address to listen on.")] = "127.0.0.1",
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop once the run has ended.")] = False,
+) -> None:
+    """Serve the report of a run as a page that follows it while it goes on; Ctrl-C ends it."""
+    from .watch import watch_run  # matplotlib and a server are slow to import
+
+    console = _console()
+
+    def announce(address: str) -> None:
+        console.print(f"watch: {address}", highlight=False, markup=False, soft_wrap=True)
+
+    with _wrong_request(console):
+        watch_run(directory, host=host, port=port, until_end=until_end, on_start=announce)
 
 
 @app.command()
@@ -187,8 +253,11 @@ def audit(
 
 @app.command("list")
 def list_experiments() -> None:
-    """List the built-in experiments."""
+    """List the built-in experiments and studies."""
     for name, description in experiment_names().items():
+        typer.echo(f"{name:18s}{description}")
+    typer.echo("\nStudies, for `nashgossip study`:")
+    for name, description in study_names().items():
         typer.echo(f"{name:18s}{description}")
 
 

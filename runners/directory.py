@@ -1,6 +1,6 @@
 """A run directory: everything that tells what was played and what came of it, in open formats."""
 
-__all__ = ["RunDirectory", "RunDirectoryError"]
+__all__ = ["RunDirectory", "RunDirectoryError", "versions"]
 
 import io
 import json
@@ -122,7 +122,7 @@ class RunDirectory:
                 "command": [_CREDENTIALS.sub(r"\1", word) for word in sys.argv],
                 "python": platform.python_version(),
                 "platform": platform.platform(),
-                "versions": {name: _version(name) for name in _PACKAGES},
+                "versions": versions(),
             },
         )
         buffer = io.BytesIO()
@@ -185,6 +185,11 @@ class RunDirectory:
     def _json(self, name: str, value: Any) -> None:
         text = json.dumps(finite(value), indent=2, allow_nan=False) + "\n"
         write_whole(self.path / name, text.encode())
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of this package and of those that results depend on; None for those that are not installed."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def _foreign(path: RunPath, what: str, error: Exception) -> str:

@@ -5,13 +5,16 @@ __all__ = [
     "ExperimentError",
     "dump_experiment",
     "experiment_names",
+    "experiment_of",
     "load_experiment",
     "override",
     "parse_experiment",
     "require_unused",
 ]
 
+import copy
 import difflib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -119,13 +122,23 @@ def parse_experiment(text: str, source: str = "the experiment", settings: list[s
     if not isinstance(content, dict):
         what = "nothing" if content is None else type(content).__name__
         raise ExperimentError(f"{source} holds {what}, expected keys such as topology and model")
-    rest = _choose(content, settings or [])
-    for setting in rest:
+    return experiment_of(content, source, settings)
+
+
+def experiment_of(
+    content: dict[str, Any], source: str = "the experiment", settings: Sequence[str] | None = None
+) -> Experiment:
+    """The experiment of a mapping as YAML gives it, which is not modified, with settings applied.
+
+    Arguments, Raises as `parse_experiment`.
+    """
+    content = copy.deepcopy(content)
+    for setting in _choose(content, settings or []):
         override(content, setting)
     return _checked(content, source)
 
 
-def _choose(content: dict[str, Any], settings: list[str]) -> list[str]:
+def _choose(content: dict[str, Any], settings: Sequence[str]) -> list[str]:
     """Applies the variants that are chosen by `--set NAME=CHOICE`; the settings that are left.
 
     A variant is a named choice among groups of settings: `variants: {scale: {paper: {play.moves: 1000}}}`. What is set

@@ -8,6 +8,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from ..topology import influence, require_name
+from .graph_layout import lay_out
 from .reading import RunView
 
 _FEW = 40
@@ -43,15 +44,16 @@ def draw_graph(view: RunView, by: str = "regret") -> Figure | None:
         return None
     if not np.isfinite(values).any():
         return None
-    places = nx.kamada_kawai_layout(graph.to_undirected()) if len(graph) <= _FEW else nx.spring_layout(graph, seed=0)
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
     panel = figure.subplots()
     lines = [(i, j) for i, j in graph.edges if i != j]
+    number = {player: k for k, player in enumerate(graph)}
+    xy = lay_out(len(graph), [(number[i], number[j]) for i, j in lines])
+    places = dict(zip(graph, xy, strict=True))
     widths = [0.3 + 2 * float(graph.edges[line].get("alpha", 0.0)) for line in lines]
     nx.draw_networkx_edges(
         nx.DiGraph(lines), places, ax=panel, edgelist=lines, width=widths, edge_color="0.6", arrows=False
     )
-    xy = np.array([places[player] for player in graph])
     positive = bool((values[np.isfinite(values)] > 0).all())
     dots = panel.scatter(
         xy[:, 0],

@@ -8,19 +8,16 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from ..agents import RegretEstimate
-from ..games import Batch, Space, Variable
-from .examination import Examiner, Look
-from .outcome import CAN_GENERATE, Outcome
+from .examination import Look
+from .outcome import Outcome
+from .reading import RunView
+from .sheet_pixels import plan_sheet
 from .storage import RunPath, write_whole
 
-_PER_LINE = 10
-_FEW_LINES = 6
 _FEWEST_LOOKS = 2
 _MOST_PLAYERS = 20
-_COLOURS = 3
 
 
 def draw_run(outcome: Outcome, directory: RunPath) -> list[RunPath]:
@@ -100,13 +97,13 @@ def draw_convergence(outcome: Outcome) -> Figure | None:
     return figure
 
 
-def draw_looks(outcome: Outcome) -> Figure | None:
+def draw_looks(run: Outcome | RunView) -> Figure | None:
     """What close looks showed over moves per player; None where there were only the first and the last.
 
     Panels, as far as there is material: total variation to the predicted mixture, estimated regret with its 95 %
     interval, accuracy on test rows.
     """
-    looks = outcome.looks
+    looks = run.looks
     if len(looks) <= _FEWEST_LOOKS:
         return None
     series: dict[str, tuple[Callable[[Look], Sequence[Any]], str]] = {
@@ -147,34 +144,23 @@ def draw_samples(outcome: Outcome) -> Figure | None:
     that hold another categorical variable besides the class, such as a style, have a line for each of its values.
     None if players generate no images.
     """
-    images = {p.player: _image_variable(outcome.after.get(p.player)) for p in outcome.players}
-    colourful = [
-        name
-        for player, name in images.items()
-        if name and (batch := outcome.after[player]) is not None and batch[name].ndim > 3
-    ]
-    image = next((name for name in [*colourful, *images.values()] if name is not None), None)
-    players = [player for player, name in images.items() if name == image][:_MOST_PLAYERS]
-    if image is None:
+    after = {p.player: outcome.after.get(p.player) for p in outcome.players}
+    plan = plan_sheet(after, outcome.examiner)
+    if plan is None:
         return None
-    style = _style_variable(outcome.after[players[0]], outcome.examiner)
-    lines = max(1, _FEW_LINES // len(players)) if style is None else style.categories or 1
-    gap = 2 if lines > 1 else 0  # sets players apart
-    figure = Figure(figsize=(10.5, 0.55 + 0.52 * len(players) * lines), layout="constrained")
-    blank = np.full_like(_tiles(outcome.after[players[0]], image)[0], np.nan)
+    figure = Figure(figsize=(10.5, 0.55 + 0.52 * len(plan.players) * plan.lines), layout="constrained")
     for panel, title, batches in zip(
         figure.subplots(1, 2),
         ("before: from their own data alone", "after listening to synthetic data"),
         (outcome.before, outcome.after),
         strict=True,
     ):
-        rows = [_sheet(batches.get(p), image, blank, lines, style, outcome.examiner) for p in players]
-        width = max(row.shape[1] for row in rows)
-        sheet = np.concatenate([_padded(row, gap, width - row.shape[1]) for row in rows])
+        sheet = plan.pixels(batches, outcome.examiner)
         shown = np.where(np.isnan(sheet), 1.0, sheet.clip(0, 1)) if sheet.ndim == 3 else sheet
         panel.imshow(shown, cmap="gray_r", interpolation="nearest", vmin=0, vmax=1)
-        height = sheet.shape[0] / len(players)
-        panel.set_yticks([height * (k + 0.5) - 1.5 for k in range(len(players))], [str(p) for p in players], fontsize=8)
+        height = sheet.shape[0] / len(plan.players)
+        ticks = [height * (k + 0.5) - 1.5 for k in range(len(plan.players))]
+        panel.set_yticks(ticks, [str(p) for p in plan.players], fontsize=8)
         panel.set_xticks([])
         panel.set_title(title, fontsize=10)
         panel.tick_params(length=0)
@@ -182,79 +168,3 @@ def draw_samples(outcome: Outcome) -> Figure | None:
             spine.set_visible(False)
     figure.axes[0].set_ylabel("player", fontsize=9)
     return figure
-
-
-def _image_variable(batch: Batch | None) -> str | None:
-    """The last variable that is a picture: (rows, columns), or three colours (3, rows, columns)."""
-    found = [v.name for v in _space_of(batch) if v.kind in ("binary", "real") and _is_picture(v.shape)]
-    return found[-1] if found else None
-
-
-def _is_picture(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 2 or (len(shape) == 3 and shape[0] == _COLOURS)
-
-
-def _space_of(batch: Batch | None) -> Space | tuple[()]:
-    return () if batch is None else batch.space
-
-
-def _style_variable(batch: Batch | None, examiner: Examiner | None) -> Variable | None:
-    """A categorical variable besides the class, with few values, whose values have a line of a sheet each."""
-    label = None if examiner is None else examiner.label
-    found = [v for v in _space_of(batch) if v.kind == "categorical" and not v.shape and v.name != label]
-    few = label is not None and len(found) == 1 and (found[0].categories or 0) <= _PER_LINE
-    return found[0] if few else None
-
-
-def _sheet(
-    batch: Batch | None,
-    image: str,
-    blank: NDArray[np.float64],
-    lines: int,
-    style: Variable | None,
-    examiner: Examiner | None,
-) -> NDArray[np.float64]:
-    """`lines` rows of ten draws: of each class that it can generate as evenly as they allow, or the first ones."""
-    if not batch:
-        return np.concatenate([blank[:, :1]] * lines)
-    classes = None if examiner is None else examiner.classes(batch)
-    tiles = _tiles(batch, image)
-    if style is not None and style.name in batch.space and classes is not None:
-        chosen = [_one_of_each(np.where(batch[style.name] == value, classes, -1)) for value in range(lines)]
-    else:
-        even: list[int | None] = [*_even_choice(batch, lines * _PER_LINE, classes)]
-        even += [None] * (-len(even) % lines)
-        chosen = [even[k::lines] for k in range(lines)]  # down first: draws of one class stand below each other
-    return np.concatenate([np.concatenate([blank if k is None else tiles[k] for k in line], axis=1) for line in chosen])
-
-
-def _one_of_each(classes: NDArray[Any]) -> list[int | None]:
-    """The first row of each class up to ten, None where there is none."""
-    found = [np.flatnonzero(classes == c) for c in range(_PER_LINE)]
-    return [int(rows[0]) if len(rows) else None for rows in found]
-
-
-def _tiles(batch: Batch | None, image: str) -> NDArray[np.float64]:
-    """Each picture with a margin of NaN to its right and below: `[n, rows, columns]`, or `[n, rows, columns, 3]`."""
-    values = np.empty((1, 1, 1)) if batch is None else batch[image].astype(float)
-    if values.ndim == 4:
-        values = values.transpose(0, 2, 3, 1)
-    margins = ((0, 0), (0, 2), (0, 2)) + ((0, 0),) * (values.ndim - 3)
-    return np.pad(values, margins, constant_values=np.nan)
-
-
-def _padded(sheet: NDArray[np.float64], below: int, right: int) -> NDArray[np.float64]:
-    return np.pad(sheet, ((0, below), (0, right)) + ((0, 0),) * (sheet.ndim - 2), constant_values=np.nan)
-
-
-def _even_choice(batch: Batch, count: int, classes: NDArray[Any] | None) -> list[int]:
-    if classes is None:
-        return list(range(min(count, len(batch))))
-    shares = np.bincount(classes) / len(batch)
-    rows = [np.flatnonzero(classes == c) for c in np.flatnonzero(shares >= CAN_GENERATE)]
-    chosen: list[int] = []
-    turn = 0
-    while len(chosen) < min(count, sum(map(len, rows))):
-        chosen += [int(r[turn]) for r in rows if turn < len(r)][: count - len(chosen)]
-        turn += 1
-    return sorted(chosen, key=lambda k: (int(classes[k]), k))

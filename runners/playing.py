@@ -13,7 +13,7 @@ from .foresight import played_schedule, stages_of
 from .looks import Looks
 from .monitor import Monitor, Record
 from .network import Network
-from .observation import Engine
+from .observation import Engine, Observation
 from .outcome import Outcome, conclude
 from .stages import Change
 
@@ -36,6 +36,7 @@ def play(
     on_look: Callable[[Look], None] | None = None,
     looked: Iterable[Look] = (),
     on_change: Callable[[Change], None] | None = None,
+    on_samples: Callable[[Observation], None] | None = None,
     **options: Any,
 ) -> Outcome:
     """Plays a game to the end.
@@ -55,6 +56,7 @@ def play(
         on_look: called with each close look as it comes.
         looked: close looks of the same run before it was interrupted.
         on_change: called as players come or go, before the first record after that; without what is measured later.
+        on_samples: called with each observation that holds rows which players generated for measurement.
         options: what the engine takes; see `rounds`, `virtual`, `cluster` and `fleet`.
 
     Returns:
@@ -105,6 +107,8 @@ def play(
             on_record(record)
         if on_look is not None and last.close and monitor.looks:
             on_look(monitor.looks[-1])
+        if on_samples is not None and last.samples:
+            on_samples(last)
     if first is None or last is None:
         raise RuntimeError(f"the engine {runner!r} ended without an observation")
     return conclude(runner, seed, game, monitor, first, last, examiner)

@@ -20,8 +20,7 @@ from .directory import RunDirectory, RunDirectoryError
 from .examination import Look
 from .experiment import Experiment, load_experiment
 from .journal import read_journal
-from .observers import MissingExtraError
-from .record_tables import half_written, read_table
+from .record_tables import half_note, half_written, read_table
 from .records import PLAYER_SCHEMA, RUN_SCHEMA, read_looks
 from .storage import RunPath, is_local, listing
 
@@ -99,16 +98,10 @@ class RunView:
             name: `run`, `players` (a row a record and player) or `outcome` (a row a player, once the run has ended).
 
         Raises:
-            MissingExtraError: pandas is not installed.
             ValueError: no such table, or the run has not ended.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise MissingExtraError(
-                "frames need the package pandas, which is not installed; "
-                'install the extra: pip install "nashgossip[frames]"'
-            ) from None
+        import pandas as pd
+
         if name in ("run", "players"):
             return (self.run if name == "run" else self.player_rows).to_pandas()
         if name != "outcome":
@@ -162,7 +155,7 @@ def _records(folder: RunPath, notes: list[str]) -> tuple[pa.Table, pa.Table, tup
     run = RUN_SCHEMA.empty_table() if run is None else run
     rows = PLAYER_SCHEMA.empty_table() if rows is None else rows
     if left:
-        notes.append(f"records were read to the last whole batch; {left} bytes after it are half written")
+        notes.append(half_note(left))
     names = _names(rows)
     if not names:
         return run, rows, names

@@ -1,6 +1,17 @@
 """One table of records on disk: Parquet parts, each whole or not at all, and a log of what came after them."""
 
-__all__ = ["RecordTable", "Recovered", "half_written", "read_table"]
+__all__ = [
+    "LOG",
+    "PART",
+    "RecordTable",
+    "Recovered",
+    "half_note",
+    "half_written",
+    "numbered_files",
+    "read_part",
+    "read_table",
+    "whole_batches",
+]
 
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +29,11 @@ _SECONDS_WITHOUT_LOG = 2.0
 _FEW, _GATHERED = 200, 2000
 _BUFFER = 1 << 20
 _ATTEMPTS = 10
-_PART, _LOG, _DRAFT = ".parquet", ".arrows", ".draft"
+PART = ".parquet"
+"""Suffix of parts, which are whole."""
+LOG = ".arrows"
+"""Suffix of the log of what is in no part yet."""
+_DRAFT = ".draft"
 
 
 @dataclass(frozen=True)
@@ -71,10 +86,10 @@ class RecordTable:
         for path in entries:
             if path.name.startswith(f".{name}-") and path.suffix == _DRAFT:
                 path.unlink(missing_ok=True)
-        parts = _numbered(entries, name, _PART)
+        parts = numbered_files(entries, name)
         self._count = max(parts, default=-1) + 1 if begun is None else begun
         if begun is not None:
-            logs = _numbered(entries, name, _LOG).values()
+            logs = numbered_files(entries, name, LOG).values()
             for path in (*logs, *(path for number, path in parts.items() if number >= begun)):
                 path.unlink(missing_ok=True)
 
@@ -99,7 +114,7 @@ class RecordTable:
     def _log(self, rows: list[tuple[Any, ...]] | pa.RecordBatch) -> None:
         if is_local(self._directory):
             if self._stream is None:
-                self._sink = pa.BufferedOutputStream(pa.OSFile(str(self._path(_LOG)), "wb"), _BUFFER)
+                self._sink = pa.BufferedOutputStream(pa.OSFile(str(self._path(LOG)), "wb"), _BUFFER)
                 self._stream = pa.ipc.new_stream(self._sink, self._schema)
             self._stream.write_batch(self._batch(rows) if isinstance(rows, list) else rows)
             self._sink.flush()
@@ -134,11 +149,11 @@ class RecordTable:
             The number of rows, and of bytes at the end of the log, or of the last part, that were not written whole.
         """
         entries = listing(self._directory)
-        dropped = self._drop_half_part(_numbered(entries, self._name, _PART))
+        dropped = self._drop_half_part(numbered_files(entries, self._name))
         rows = 0
-        for number, path in _numbered(entries, self._name, _LOG).items():
+        for number, path in numbered_files(entries, self._name, LOG).items():
             if number >= self._count:
-                batches, left = _whole_batches(path.read_bytes())
+                batches, left = whole_batches(path.read_bytes())
                 dropped += left
                 table = pa.Table.from_batches(batches) if batches else self._schema.empty_table()
                 rows += len(table)
@@ -149,14 +164,14 @@ class RecordTable:
 
     def rows(self) -> int:
         """Rows in parts."""
-        parts = _numbered(listing(self._directory), self._name, _PART)
+        parts = numbered_files(listing(self._directory), self._name)
         return sum(pq.read_metadata(pa.BufferReader(path.read_bytes())).num_rows for path in parts.values())
 
     def cut(self, rows: int) -> None:
         """Takes the last rows out of the parts."""
         while rows > 0 and self._count:
-            path = self._directory / f"{self._name}-{self._count - 1:05d}{_PART}"
-            table = _read_part(path)
+            path = self._directory / f"{self._name}-{self._count - 1:05d}{PART}"
+            table = read_part(path)
             if len(table) > rows:
                 write_whole(path, _parquet(table.slice(0, len(table) - rows)))
             else:
@@ -177,11 +192,11 @@ class RecordTable:
         return len(data)
 
     def _write(self, table: pa.Table) -> None:
-        write_whole(self._path(_PART), _parquet(table))
+        write_whole(self._path(PART), _parquet(table))
         if self._stream is not None:
             self._stream.close()
             self._sink.close()
-            self._path(_LOG).unlink()
+            self._path(LOG).unlink()
             self._sink = self._stream = None
         self._count += 1
 
@@ -196,23 +211,23 @@ def read_table(directory: RunPath, name: str) -> pa.Table | None:
     """
     for _ in range(_ATTEMPTS):
         entries = listing(directory)
-        parts, logs = _numbered(entries, name, _PART), _numbered(entries, name, _LOG)
+        parts, logs = numbered_files(entries, name), numbered_files(entries, name, LOG)
         try:
             tables = []
             for number, path in parts.items():
                 try:
-                    tables.append(_read_part(path))
+                    tables.append(read_part(path))
                 except pa.ArrowException:
                     if number != max(parts):
                         raise  # the last one may be half written, see half_written
             for number, path in logs.items():
                 if number not in parts:
-                    batches, _left = _whole_batches(path.read_bytes())
+                    batches, _left = whole_batches(path.read_bytes())
                     tables += [pa.Table.from_batches(batches)] if batches else []
         except FileNotFoundError:
             continue
         after = listing(directory)
-        if (_numbered(after, name, _PART).keys(), _numbered(after, name, _LOG).keys()) == (parts.keys(), logs.keys()):
+        if [*numbered_files(after, name), *numbered_files(after, name, LOG)] == [*parts, *logs]:
             break
     else:
         raise TimeoutError(
@@ -227,24 +242,16 @@ def half_written(directory: RunPath, name: str) -> int:
     Of a run that is going on this can be what is being written at this moment.
     """
     entries = listing(directory)
-    parts = _numbered(entries, name, _PART)
-    logs = [path for number, path in _numbered(entries, name, _LOG).items() if number not in parts]
-    left = sum(_whole_batches(path.read_bytes())[1] for path in logs)
+    parts = numbered_files(entries, name)
+    logs = [path for number, path in numbered_files(entries, name, LOG).items() if number not in parts]
+    left = sum(whole_batches(path.read_bytes())[1] for path in logs)
     if parts:
         data = parts[max(parts)].read_bytes()
         left += 0 if _is_whole(data) else len(data)
     return left
 
 
-def _is_whole(data: bytes) -> bool:
-    try:
-        pq.read_metadata(pa.BufferReader(data))
-    except (pa.ArrowException, OSError):
-        return False
-    return True
-
-
-def _whole_batches(data: bytes) -> tuple[list[pa.RecordBatch], int]:
+def whole_batches(data: bytes) -> tuple[list[pa.RecordBatch], int]:
     """The whole batches at the beginning of an Arrow stream, and the number of bytes that come after them."""
     source, batches, end = pa.BufferReader(data), [], 0
     try:
@@ -262,7 +269,7 @@ def _whole_batches(data: bytes) -> tuple[list[pa.RecordBatch], int]:
     return batches, len(data) - end
 
 
-def _numbered(entries: list[RunPath], name: str, suffix: str) -> dict[int, RunPath]:
+def numbered_files(entries: list[RunPath], name: str, suffix: str = PART) -> dict[int, RunPath]:
     """The files `NAME-NUMBER.suffix` among entries, by number."""
     found: dict[int, RunPath] = {}
     for path in entries:
@@ -272,8 +279,26 @@ def _numbered(entries: list[RunPath], name: str, suffix: str) -> dict[int, RunPa
     return dict(sorted(found.items()))
 
 
-def _read_part(path: RunPath) -> pa.Table:
+def read_part(path: RunPath) -> pa.Table:
+    """The rows of a part.
+
+    Raises:
+        pyarrow.ArrowException: it was not written to its end.
+    """
     return pq.read_table(pa.BufferReader(path.read_bytes()))
+
+
+def half_note(left: int) -> str:
+    """That records were read to the last whole batch, and how many bytes are left after it."""
+    return f"records were read to the last whole batch; {left} bytes after it are half written"
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        pq.read_metadata(pa.BufferReader(data))
+    except (pa.ArrowException, OSError):
+        return False
+    return True
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -1,100 +1,113 @@
-"""The figures that the script of a report draws: thinned in time, packed, and laid out."""
+"""The figures that the script of a report draws: thinned in time, and packed; and those of records that come later."""
 
-__all__ = ["MOST_POINTS", "chosen_records", "report_data"]
+__all__ = ["MOST_POINTS", "chosen_records", "fresh_data", "report_data"]
 
 import base64
 from typing import Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from ..topology import UnanchoredError, influence
 from .reading import RunView
+from .report_graph import Drawing
+from .watch_tail import Fresh
 
 MOST_POINTS = 600
 """Points in time that a report shows."""
 _MOST_CELLS = 300_000
 """Points in time × players; beyond, there are fewer points."""
-_MOST_DRAWN = 1_500
-"""Players of a graph that is drawn: the layout of a larger one takes too long."""
-_MOST_LAID_BY_PATHS = 60
+_MOST_FRESH = 20_000
+"""The same of one message of a live view."""
 _STEPS = 65_534
+_CURVES = ("error_rms", "nash_gap", "amplitude")
 _MEASURES = {"regret": "regret (nats)", "error": "RMS error to the equilibrium"}
 
 
-def chosen_records(view: RunView) -> NDArray[np.int64]:
+def chosen_records(view: RunView, drawing: Drawing | None = None) -> NDArray[np.int64]:
     """The numbers of the records that a report shows, the first and the last among them.
 
     Evenly spaced, at most `MOST_POINTS`, and so few that there are at most 300,000 figures of single players.
     """
-    count = len(view.run)
-    most = max(2, min(MOST_POINTS, _MOST_CELLS // max(1, len(view.names))))
-    return np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64))
+    return _spaced(len(view.run), MOST_POINTS, _MOST_CELLS, len(_columns(view.names, drawing)))
 
 
-def report_data(view: RunView, at: NDArray[np.int64], predicted: dict[str, Any]) -> dict[str, Any]:
+def report_data(
+    view: RunView, at: NDArray[np.int64], predicted: dict[str, Any], drawing: Drawing | None
+) -> dict[str, Any]:
     """What the script draws, for JSON.
 
     Arguments:
         view: the run.
         at: numbers of the records shown.
         predicted: `rate` and `noise_floor_rms`, null where unknown.
+        drawing: who is drawn, and where; None where there is no graph.
 
     Returns:
         `times`, `curves` (name → values), `predicted`, `names`, `measures` (figures of players: 16 bit on a logarithmic
         scale, base64, time by time; code 0 is unknown), and `graph` (positions in [0, 1], edges by number, α).
     """
     floor, rate = predicted.get("noise_floor_rms"), predicted.get("rate")
-    curves = {name: _plain(view.column(name)[at]) for name in ("error_rms", "nash_gap", "amplitude")}
+    curves = {name: _plain(view.column(name)[at]) for name in _CURVES}
     measures = {}
+    columns = _columns(view.names, drawing)
     if len(view.player_rows):
         curves["regret_mean"] = _plain(_row_means(view.figures("regret", at)))
         for name, label in _MEASURES.items():
-            values = view.figures(name, at)
+            values = _drawn(view.figures(name, at), columns)
             if np.isfinite(values).any():
                 measures[name] = {"label": label, **_packed(values)}
-    graph = None if view.graph is None or len(view.graph) > _MOST_DRAWN else view.graph
-    if graph is not None and (shares := _influence_of(graph, view.names)) is not None:
-        measures["influence"] = {"label": "influence (mean share in all models)", **_packed(shares[None])}
+    if drawing is not None and drawing.influence is not None:
+        measures["influence"] = {"label": "influence (mean share in all models)", **_packed(drawing.influence[None])}
     return {
         "times": _plain(view.times[at]),
         "curves": {name: values for name, values in curves.items() if any(v is not None for v in values)},
         "predicted": {"floor": floor, "rate": rate},
-        "names": list(view.names),
+        "names": list(view.names if drawing is None else drawing.names),
         "measures": measures,
-        "graph": None if graph is None else _laid_out(graph, view.names),
+        "graph": None if drawing is None else drawing.data(),
     }
 
 
-def _influence_of(graph: Any, names: tuple[str, ...]) -> NDArray[np.float64] | None:
-    """The mean over all players of the share of each one's data in their models, `[N]`."""
-    try:
-        shares = dict(zip(map(str, graph), influence(graph).mean(axis=0), strict=True))
-    except UnanchoredError:
-        return None
-    return np.array([shares[name] for name in names])
+def fresh_data(fresh: Fresh, names: tuple[str, ...], drawing: Drawing | None) -> dict[str, Any]:
+    """What records that came add to `report_data`, for JSON: figures of players are numbers, time by time.
+
+    Arguments:
+        fresh: the records.
+        names: of the players on record.
+        drawing: who is drawn.
+    """
+    columns = _columns(names, drawing)
+    at = _spaced(len(fresh.run), MOST_POINTS, _MOST_FRESH, len(columns))
+    curves = {name: _plain(_numbers(fresh.run, name)[at]) for name in _CURVES}
+    measures = {}
+    if names and len(at):
+        each = {name: _numbers(fresh.players, name).reshape(-1, len(names))[at] for name in _MEASURES}
+        curves["regret_mean"] = _plain(_row_means(each["regret"]))
+        measures = {name: [_plain(row) for row in _drawn(values, columns)] for name, values in each.items()}
+    times = _plain(_numbers(fresh.run, "time")[at])
+    return {"records": fresh.records, "times": times, "curves": curves, "measures": measures}
 
 
-def _laid_out(graph: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    plain: nx.Graph[Any] = nx.Graph()
-    plain.add_nodes_from(graph)
-    plain.add_edges_from((i, j) for i, j in graph.edges if i != j)
-    if len(plain) <= _MOST_LAID_BY_PATHS and nx.is_connected(plain):
-        places = nx.kamada_kawai_layout(plain)
-    else:
-        places = nx.spring_layout(plain, seed=0, iterations=40)
-    where = {str(player): place for player, place in places.items()}
-    xy = np.array([where[name] for name in names])
-    low, high = xy.min(axis=0), xy.max(axis=0)
-    xy = (xy - low) / np.where(high > low, high - low, 1.0)
-    number = {name: k for k, name in enumerate(names)}
-    edges = [
-        [number[str(i)], number[str(j)], round(float(a.get("alpha", 0)), 4)]
-        for i, j, a in graph.edges(data=True)
-        if i != j
-    ]
-    return {"x": xy[:, 0].round(4).tolist(), "y": xy[:, 1].round(4).tolist(), "edges": edges}
+def _spaced(count: int, points: int, cells: int, players: int) -> NDArray[np.int64]:
+    if not count:
+        return np.empty(0, np.int64)
+    most = min(count, max(2, min(points, cells // max(1, players))))
+    return np.unique(np.linspace(0, count - 1, most).round().astype(np.int64))
+
+
+def _columns(names: tuple[str, ...], drawing: Drawing | None) -> NDArray[np.int64]:
+    return np.arange(len(names)) if drawing is None else drawing.columns
+
+
+def _drawn(values: NDArray[np.float64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The columns of those drawn, `[T, n]`, NaN for those of whom nothing is recorded."""
+    picked: NDArray[np.float64] = np.where(columns >= 0, values[:, columns], np.nan)
+    return picked
+
+
+def _numbers(table: Any, name: str) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = table.column(name).cast("float64").to_numpy()
+    return values
 
 
 def _packed(values: NDArray[np.float64]) -> dict[str, Any]:

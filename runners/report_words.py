@@ -1,10 +1,12 @@
 """The words of a report: what was played, what was predicted, what happened, and who failed."""
 
-__all__ = ["happened", "played", "predicted_words", "troubles"]
+__all__ = ["happened", "played", "predicted_words", "so_far", "standing_words", "troubles"]
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .reading import RunView
+from .standing import Standing
 
 _MOST_TROUBLES = 50
 
@@ -15,17 +17,23 @@ def played(view: RunView) -> list[str]:
     count = len(view.graph) if view.graph is not None else len(view.names) or (view.summary or {}).get("players", 0)
     edges = "" if view.graph is None else f", {sum(i != j for i, j in view.graph.edges)} edges between them"
     shape = plan.topology.generator or plan.topology.file or "a file"
+    scheme = "" if plan.alpha.scheme is None else f" by the scheme {plan.alpha.scheme}"
     model = plan.model.family if plan.model.kind == "family" else plan.model.kind
     return [
         plan.description or f"The experiment {plan.name}.",
-        f"{count} players on the graph {shape}{edges}; each listens to itself and its neighbours by the "
-        f"scheme {plan.alpha.scheme}, and its model is {model}.",
+        f"{count} players on the graph {shape}{edges}; each listens to itself and its neighbours"
+        f"{scheme}, and its model is {model}.",
         f"Played on the runner {plan.play.runner} with seed {plan.seed}, for {plan.play.moves} moves a player.",
     ]
 
 
-def predicted_words(predicted: dict[str, Any]) -> list[str]:
-    """What theory said, in sentences."""
+def predicted_words(predicted: Mapping[str, Any], note: str = "") -> list[str]:
+    """What theory said, in sentences.
+
+    Arguments:
+        predicted: `spectral_radius`, `rate` per move and `noise_floor_rms`, None where unknown.
+        note: why no more is known.
+    """
     rate, floor, rho = (predicted.get(key) for key in ("rate", "noise_floor_rms", "spectral_radius"))
     said = [] if rho is None else [f"The spectral radius of the listening matrix is {rho:.4g}."]
     said += [
@@ -38,7 +46,7 @@ def predicted_words(predicted: dict[str, Any]) -> list[str]:
         if floor is None
         else f"The RMS error to the equilibrium should end on the noise floor {floor:.3g}."
     ]
-    return said
+    return [*said, f"{note[0].upper()}{note[1:]}."] if note else said
 
 
 def happened(view: RunView) -> list[str]:
@@ -46,11 +54,7 @@ def happened(view: RunView) -> list[str]:
     if view.summary is None:
         if not len(view.run):
             return ["There is no record yet, and the run has not ended."]
-        return [
-            f"The run has not ended: it goes on, or was interrupted. {len(view.run)} records reach to "
-            f"{view.times[-1]:g} moves a player; last RMS error {_told(view.column('error_rms')[-1])}, "
-            f"Nash gap {_told(view.column('nash_gap')[-1])} nats."
-        ]
+        return [so_far(len(view.run), *(float(view.column(name)[-1]) for name in ("time", "error_rms", "nash_gap")))]
     s = view.summary
     error, gap = s["equilibrium_error"], s["nash_gap"]
     said = [
@@ -68,8 +72,35 @@ def happened(view: RunView) -> list[str]:
     return said
 
 
-def troubles(view: RunView) -> list[dict[str, str]]:
+def standing_words(standing: Standing) -> list[str]:
+    """How a run that has not ended stands, in sentences."""
+    said = [] if standing.rate is None else [f"The slope of the log-error so far is {standing.rate:.3g} a move."]
+    if standing.diagnosis is not None:
+        said.append(f"If it ended now, its outcome would be “{standing.diagnosis.outcome}”.")
+        said += [f"{reason[0].upper()}{reason[1:]}." for reason in standing.diagnosis.reasons]
+    return said
+
+
+def so_far(records: int, time: float, error: float, gap: float) -> str:
+    """What can be said of a run that has not ended.
+
+    Arguments:
+        records: their number.
+        time: of the last one, in moves per player.
+        error: RMS error in it; NaN where it is not known.
+        gap: Nash gap in it, in nats; NaN where it is not known.
+    """
+    return (
+        f"The run has not ended: it goes on, or was interrupted. {records} records reach to {time:g} moves a player; "
+        f"last RMS error {_told(error)}, Nash gap {_told(gap)} nats."
+    )
+
+
+def troubles(events: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Players that failed, were restarted or given up, and other warnings of the journals: the first fifty.
+
+    Arguments:
+        events: of level `warning` or `error`, see `RunView.troubles`.
 
     Returns:
         For each `time`, `player`, `event` and `detail`, as text.
@@ -82,7 +113,7 @@ def troubles(view: RunView) -> list[dict[str, str]]:
             "event": str(event.get("event", "")),
             "detail": "; ".join(f"{k}: {v}"[:300] for k, v in event.items() if k not in heads and v is not None),
         }
-        for event in view.troubles[:_MOST_TROUBLES]
+        for event in events[:_MOST_TROUBLES]
     ]
 
 

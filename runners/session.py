@@ -23,11 +23,12 @@ from .kept_batches import keeping_batches, require_keeping
 from .looks import Looks
 from .monitor import Record
 from .network import edges_of
-from .observation import require_whole
+from .observation import Observation, require_whole
 from .observers import open_observers
 from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
+from .sheets import draw_sheet, write_sheet
 from .staging import bare_graph, build_game
 from .start_estimate import StartEstimate
 from .storage import RunPath
@@ -126,6 +127,7 @@ class Session:
                 looks=self._looks,
                 examiner=self._examiner,
                 on_look=on_look,
+                on_samples=self._keep_sheet,
                 looked=read_looks(records) if resumed else (),
                 on_record=on_record,
                 history=_history(records) if resumed else (),
@@ -134,6 +136,16 @@ class Session:
             )
             observers.close(outcome)
             return outcome
+
+    def _keep_sheet(self, observed: Observation) -> None:
+        """Keeps what players generate as a picture; a run goes on without, and says so."""
+        try:
+            sheet = draw_sheet(observed.time, observed.samples, self._examiner)
+            if sheet is not None:
+                write_sheet(sheet, self.directory.path)
+        except Exception as error:
+            why = f"no sheet of samples at time {observed.time:g}: {type(error).__name__}: {error}"
+            self._console.print(why, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
     def _announce(self, estimate: StartEstimate) -> None:
         if estimate.processes >= _MANY:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import networkx as nx
@@ -68,7 +69,8 @@ Maker = Callable[[Hashable, Hashable, PlayerActor], Any]
 class Crew:
     """Actors for seats, `size` players each, which find each other's handles; `handles` by (sender, listener) actor.
 
-    `later` are the seats of graphs that follow; `left` tells of each actor whether it has ended itself.
+    `later` are the seats of graphs that follow; `left` tells of each actor whether it has ended itself, and
+    `hindrances` are raised one after the other when one tries to.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class Crew:
         self.handles: dict[tuple[int, int], Any] = {}
         self.homes = homes
         self.left = {k: asyncio.Event() for k in self.names}
+        self.hindrances: list[Exception] = []
+        self._loop = asyncio.get_running_loop()
         self.actors = [self._actor(k) for k in self.names]
         for k in self.names:
             self._meet(k)
@@ -106,12 +110,20 @@ class Crew:
                 positions={name: n for n, name in enumerate(self.homes)},
                 find=lambda home: self.handles[k, home],
                 put=lambda content: content,
-                leave=self.left[k].set,
+                leave=partial(self._leave, k),
                 pulls=any(seat.spec.gossip.pulls for seat in self._made),
                 store=None if self._stores is None else self._stores[k],
                 **self._settings,
             )
         )
+
+    def _leave(self, k: int, alone: Callable[[], bool]) -> bool:
+        if self.hindrances:
+            raise self.hindrances.pop()
+        going = alone()
+        if going:
+            self._loop.call_soon_threadsafe(self.left[k].set)
+        return going
 
     def _meet(self, k: int) -> None:
         for a in self.names:

@@ -47,7 +47,49 @@ async def test_an_actor_that_cannot_save_itself_leaves_nevertheless(tmp_path: Pa
     assert "FileExistsError" in told[1]["cause"]
 
 
-@pytest.mark.parametrize("asks", [("report",), ("measure", 3)])
+async def test_an_actor_that_is_asked_while_it_saves_itself_stays(tmp_path: Path) -> None:
+    store, log, model = CheckpointStore(tmp_path, "actor"), Journal(tmp_path / "log.jsonl"), Pondering(1)
+    made = seats(pair(model=lambda: model, family=None), 0)
+    crew = await connected(made, size=2, stores=[store], lease=0.5, log=log, checkpoint_seconds=1e9)
+    await crew.each("start")
+    await until(lambda: "unobserved" in [entry["event"] for entry in read_journal(log.path)])
+    saved = crew.actors[0]._keeper.number
+    model.go_on.set()
+    await crew.each("renew")
+    await until(lambda: crew.actors[0]._keeper.number > saved)
+    assert not crew.left[0].is_set()
+    await gone(crew, 0)  # now nobody asks
+    assert [entry["event"] for entry in read_journal(log.path)].count("unobserved") == 2
+    await crew.each("stop")
+
+
+async def test_an_actor_that_could_not_leave_tries_again(tmp_path: Path) -> None:
+    log = Journal(tmp_path / "log.jsonl")
+    crew = await connected(seats(pair(), 0), size=2, lease=0.05, log=log)
+    crew.hindrances.append(ConnectionError("the control store is away"))
+    await gone(crew, 0)
+    told = [entry for entry in read_journal(log.path) if entry["event"] == "leaving failed"]
+    assert [(e["level"], e["cause"]) for e in told] == [("error", "ConnectionError: the control store is away")]
+
+
+@pytest.mark.parametrize("within", ["begin", "save"])
+async def test_an_actor_stays_while_it_works_for_the_laboratory(within: str, tmp_path: Path) -> None:
+    model = Pondering(0 if within == "begin" else 1)
+    made = seats(pair(model=lambda: model, family=None), 0)
+    crew = Crew(made, size=2, stores=[CheckpointStore(tmp_path, "actor")], lease=0.05, checkpoint_seconds=1e9)
+    if within == "save":
+        await crew.each("begin")
+        await crew.each("start")
+    asked = asyncio.create_task(crew.each(within))  # and the move under way comes first
+    await until(model.begun.is_set)
+    await asyncio.sleep(0.2)
+    assert not crew.left[0].is_set()
+    model.go_on.set()
+    await asked
+    await gone(crew, 0)
+
+
+@pytest.mark.parametrize("asks", [("report",), ("measure", 3), ("renew",)])
 async def test_an_actor_that_is_asked_anything_stays(asks: tuple[Any, ...]) -> None:
     crew = await connected(seats(pair(), 0), size=2, lease=1.0, synchronous=True)
     until_then = asyncio.get_running_loop().time() + 1.5

@@ -22,6 +22,7 @@ from .crew import (
     FailingAfter,
     Gone,
     Handle,
+    Pondering,
     asking,
     connected,
     directed,
@@ -155,6 +156,28 @@ async def test_rounds_broken_off_go_on_from_a_checkpoint_as_if_nothing_had_been(
         assert frozen(state) == frozen(expected[name].state())
     with pytest.raises(TurnsEnded):  # what is left over from before the fall is not let in
         await crew.actors[0].take_turn(1, 0, 12, message(2, 99, 0, np.zeros((1, 2))))
+
+
+async def test_of_a_round_that_was_broken_off_while_a_model_learned_nothing_comes_after(tmp_path: Path) -> None:
+    model = Pondering(3)
+    made = seats(pair(model=lambda: model, family=None), 0)
+    crew = await connected(made, size=2, synchronous=True, stores=[CheckpointStore(tmp_path, "actor")])
+    (actor,) = crew.actors
+    await actor.play_rounds(2)
+    await actor.save(2)
+    held = frozen(actor._ensemble.packed(actor._stepper.held))
+    playing = asyncio.create_task(actor.play_rounds(3))
+    await until(model.begun.is_set)
+    await asyncio.wait_for(actor.abort(), BOUND_S)
+    with pytest.raises(TurnsEnded):
+        await asyncio.wait_for(playing, BOUND_S)
+    assert await actor.standing() == (False, 2)
+    restoring = asyncio.create_task(actor.restore(2, 1))
+    model.go_on.set()
+    await asyncio.wait_for(restoring, BOUND_S)
+    assert frozen(actor._ensemble.packed(actor._stepper.held)) == held
+    await actor.play_rounds(1)
+    assert await actor.standing() == (False, 3)
 
 
 @pytest.mark.parametrize("make", [pair, lambda: asking(pair())])

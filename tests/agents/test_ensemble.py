@@ -105,6 +105,22 @@ def test_a_player_taken_back_numbers_on() -> None:
         ensemble.restart(0, {**saved, "players": []})
 
 
+def test_a_player_that_came_back_is_taken_back_to_where_it_was_when_it_was_away() -> None:
+    graphs = membership(attach_alpha(nx.complete_graph(3), 0.4), [(1, 2, "leave"), (2, 2, "join")])
+    specs = game(nx.complete_graph(3)).specs
+    wirings = [seats(Game(piece, specs), 3) for piece in graphs.graphs]
+    positions = {seat.name: k for k, seat in enumerate(wirings[0])}
+    ensemble = Ensemble(wirings, [graphs.absent_at(piece.start) for piece in graphs], positions)
+    ensemble.deliver(ensemble.publications(Player.open))
+    ensemble.move(2)
+    ensemble.rewire(1)
+    saved = ensemble.state()
+    ensemble.rewire(2)
+    ensemble.move(2)
+    ensemble.restart(2, saved)
+    assert ensemble.players[2].moves == 1
+
+
 @pytest.mark.parametrize("samples", [5, LARGE])
 def test_a_bundle_carries_each_message_once_whoever_hears_it(samples: int) -> None:
     made = seats(game(nx.star_graph(3), samples), 3)

@@ -15,7 +15,15 @@ from ray.util.placement_group import placement_group_table
 from typer.testing import CliRunner
 
 from nashgossip.games import Game
-from nashgossip.runners import Deployment, StartError, cluster_limits, load_experiment, play
+from nashgossip.runners import (
+    CheckpointStore,
+    Deployment,
+    StartError,
+    StoreError,
+    cluster_limits,
+    load_experiment,
+    play,
+)
 from nashgossip.runners.cluster_crew import Crew, Lost
 from nashgossip.runners.cluster_data import asking
 from nashgossip.runners.cluster_errors import Setback
@@ -25,7 +33,8 @@ from nashgossip.runners.command import app
 from nashgossip.runners.experiment import dump_experiment
 from nashgossip.topology import attach_alpha, membership
 
-from ..ray_runs import alive, free_cpus, journal, process_of, ray_session, ring_game, wait_until
+from ..agents.crew import refusing
+from ..ray_runs import PAIR, alive, free_cpus, journal, process_of, ray_session, ring_game, wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,7 +54,7 @@ def crew_of(deployment: Deployment, game: Game | None = None, graphs: Any = None
     layout = Layout(game or ring_game(2), 1, deployment, graphs=graphs, **settings)
     plans = {index: partial(layout.plan, index, 0) for index in layout.indices}
     detached = deployment.storage is not None
-    return Crew(plans, deployment, detached=detached, peers=layout.peers, labels=layout.labels)
+    return Crew(plans, deployment, detached=detached, peers=layout.peers, labels=layout.labels, homes=layout.homes)
 
 
 def begun(crew: Crew) -> None:
@@ -88,6 +97,55 @@ def test_what_was_packed_is_given_back_by_the_last_who_leaves(tmp_path: Path) ->
     assert wait_until(lambda: not living("nashgossip", "left"))
     assert wait_until(lambda: not reserved("left"))
     assert [e["event"] for e in journal(tmp_path, 1)] == ["begun", "unobserved"]
+
+
+class Slow:
+    """A model that takes its time."""
+
+    space = PAIR.space
+
+    def learn(self, sources: Any, rng: Any) -> None:
+        time.sleep(2.0)
+
+    def generate(self, n: int, rng: Any) -> Any:
+        return self.space.batch({"x": rng.standard_normal((n, 2))})
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load(self, state: Any) -> None:
+        """Nothing."""
+
+
+def test_nobody_leaves_while_the_laboratory_waits(tmp_path: Path) -> None:
+    deployment = Deployment(run="slow", storage=tmp_path, cpus=0.25, lease=1.0, players_per_actor=2)
+    with crew_of(deployment, ring_game(3, Slow), lease=1.0) as crew:
+        crew.start([0, 1])
+        assert crew.call("begin", patience=60.0, lost=never) == {0: True, 1: True}  # the second takes 2 s
+        assert crew.wait([], 0, 1.5) == []
+        assert living("nashgossip", "slow") == {0, 1}
+        assert [[e["event"] for e in journal(tmp_path, k)] for k in range(2)] == [["begun"]] * 2
+
+
+def never(error: Lost) -> bool:
+    raise error
+
+
+def test_storage_that_fails_is_told_with_players_cause_and_remedy(tmp_path: Path) -> None:
+    deployment = Deployment(run="full", storage=tmp_path, players_per_actor=2, cpus=0.25)
+    store = CheckpointStore(tmp_path / "checkpoints", "actor-00000")
+    with crew_of(deployment) as crew:
+        crew.start([0])
+        begun(crew)
+        with refusing(store), pytest.raises(StoreError) as caught:
+            crew.call("save", 1, patience=60.0, lost=never)
+        assert str(caught.value) == (
+            f"the storage of player 0, 1 failed: FileExistsError: [Errno 17] File exists: '{store.folder}'; make room "
+            "and let all nodes reach it, then go on with `nashgossip resume`"
+        )
+        with pytest.raises(StoreError, match=r"the storage of player 0, 1 failed: CheckpointError: .*000000007"):
+            crew.call("restore", 7, 1, patience=60.0, lost=never)
+        assert crew.call("save", 1, patience=60.0, lost=never) == {0: 1}
 
 
 def test_who_misses_another_names_it_and_the_run_is_set_back_or_lost() -> None:

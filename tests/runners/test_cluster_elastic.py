@@ -1,5 +1,7 @@
 """Players that join, leave and come back on Ray while the others play: their processes, their states, their floor."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ def game_of(players: int = 4, samples: int = 50) -> Game:
 
 @pytest.fixture(scope="module", autouse=True)
 def session() -> Iterator[None]:
-    with ray_session():
+    with ray_session(models=sys.modules[__name__]):
         yield
 
 
@@ -104,6 +106,44 @@ def test_without_storage_who_comes_back_goes_on_too(size: int) -> None:
     assert moves == sorted(moves)
     assert outcome.players[1].moves > 35 - 15
     assert all(r.error_rms is not None for r in records)  # of those who join too, from the first record after they do
+
+
+class Dying:
+    """Ends its process when it learns."""
+
+    space = FAMILY.space
+
+    def learn(self, sources: Any, rng: Any) -> None:
+        os._exit(1)
+
+    def generate(self, n: int, rng: Any) -> Any:
+        return self.space.batch({"x": rng.standard_normal((n, 4))})
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load(self, state: Any) -> None:
+        """Nothing."""
+
+
+def test_who_dies_while_it_joins_is_set_aside_even_if_the_laboratory_has_no_journal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    game = game_of(3)
+    game = Game(game.graph, {**game.specs, 2: PlayerSpec(model=Dying, data=game.specs[2].data, samples=50)})
+    (tmp_path / "logs" / "laboratory.jsonl").mkdir(parents=True)  # it cannot be written to
+    outcome = play(
+        game,
+        "ray",
+        seed=2,
+        moves=40,
+        rate=50.0,
+        graphs=membership(game.graph, [(10.0, 2, "join")]),
+        deployment=Deployment(players_per_actor=2, on_failure="skip", storage=tmp_path),
+    )
+    assert outcome.aside == {2: "its process died"}
+    assert outcome.last.time >= 40.0
+    assert "laboratory: aside" in caplog.text
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from nashgossip.agents import ExponentialFamilyModel, Source, State
 from nashgossip.games import Batch, Game, Gaussian, PlayerSpec, Space, mnist_format
-from nashgossip.runners import command, experiment_names, read_records, session
+from nashgossip.runners import command, experiment_names, read_records, session, study_names
 from nashgossip.topology import attach_alpha, generate_graph
 
 KEYS = [
@@ -169,10 +169,12 @@ def test_options_win_over_the_experiment() -> None:
     assert summary["predicted"]["spectral_radius"] == pytest.approx(0.5)
 
 
-def test_list_names_the_built_in_experiments() -> None:
+def test_list_names_the_built_in_experiments_and_studies() -> None:
     result = call("list")
     assert result.exit_code == 0
-    lines = result.stdout.splitlines()
+    experiments, _, studies = result.stdout.partition("\n\nStudies, for `nashgossip study`:\n")
+    assert [line.split()[0] for line in studies.splitlines()] == list(study_names())
+    lines = experiments.splitlines()
     assert [line.split()[0] for line in lines] == list(experiment_names())
     assert all(description in line for line, description in zip(lines, experiment_names().values(), strict=True))
 

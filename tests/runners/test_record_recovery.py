@@ -229,7 +229,7 @@ def test_elsewhere_parts_alone_are_written_and_more_often(monkeypatch: pytest.Mo
 def test_records_that_never_hold_still_are_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_ATTEMPTS", 3)
     writer = abandoned(tmp_path, 1)
-    read = module._read_part
+    read = module.read_part
 
     def meanwhile(path: RunPath) -> Any:
         writer.write(record(1))
@@ -237,6 +237,6 @@ def test_records_that_never_hold_still_are_not_read_for_ever(tmp_path: Path, mon
         return read(path)
 
     writer.flush()
-    monkeypatch.setattr(module, "_read_part", meanwhile)
+    monkeypatch.setattr(module, "read_part", meanwhile)
     with pytest.raises(TimeoutError, match="changed 3 times while they were read; read again"):
         read_records(tmp_path)

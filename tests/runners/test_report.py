@@ -1,19 +1,23 @@
 """The report of a run: whole, escaped, closed to the network, and honest about what is missing."""
 
 import base64
+import io
 import json
 import re
+import shutil
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
+from nashgossip.games import FleetGame, Gaussian, Space, Variable
 from nashgossip.runners import (
     Journal,
-    MissingExtraError,
     PlayerView,
     Record,
     RecordWriter,
@@ -23,16 +27,21 @@ from nashgossip.runners import (
     draw_graph,
     draw_influence,
     draw_mixtures,
+    draw_sheets,
     load_experiment,
     play,
     read_run,
+    read_sheets,
     render_report,
     write_report,
 )
 from nashgossip.runners.command import app
 from nashgossip.runners.experiment import dump_experiment
 from nashgossip.runners.report_data import chosen_records
-from nashgossip.topology import UnknownNameError, attach_alpha, write_graph
+from nashgossip.runners.report_graph import draw_plan
+from nashgossip.runners.sheets import draw_sheet, write_sheet
+from nashgossip.runners.standing import foresee, judge
+from nashgossip.topology import UnknownNameError, attach_alpha, influence, write_graph
 
 EVIL = "</script><script>alert('x')</script>"
 
@@ -134,6 +143,171 @@ def test_records_are_thinned_evenly_and_said_to_be(tmp_path: Path) -> None:
     assert "Shown are 600 of 1500 records" in render_report(view)
 
 
+def unfinished(run: Path, copy: Path) -> Path:
+    """The run as it was before it ended."""
+    shutil.copytree(run, copy)
+    for name in ("summary.json", "diagnosis.json", "players.json", "convergence.png"):
+        (copy / name).unlink()
+    return copy
+
+
+def test_what_is_predicted_of_an_unfinished_run_is_what_was_of_the_whole(ring: Path, tmp_path: Path) -> None:
+    whole, part = read_run(ring), read_run(unfinished(ring, tmp_path / "run"))
+    standing = judge(part, foresee(part.experiment))
+    assert whole.summary is not None
+    assert whole.diagnosis is not None
+    assert whole.players is not None
+    assert standing.predicted == whole.summary["predicted"]
+    assert standing.rate == whole.summary["measured"]["rate"]
+    assert standing.diagnosis is not None
+    assert standing.diagnosis.outcome == whole.summary["outcome"]
+    assert list(standing.diagnosis.reasons) == whole.diagnosis["reasons"]
+    assert standing.floors == {p["player"]: p["floor"] for p in whole.players}
+    page = render_report(part)
+    assert "The run has not ended" in page
+    assert f"If it ended now, its outcome would be “{whole.summary['outcome']}”." in page
+    assert data_of(page)["predicted"] == data_of(render_report(whole))["predicted"]
+    assert "How each player is at the last record" in page
+    assert "predicted floor" in page
+
+
+def test_an_unfinished_run_that_cannot_be_foreseen_says_why(
+    ring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = unfinished(ring, tmp_path / "run")
+    text = (run / "experiment.yaml").read_text()
+    assert "n: 10" in text
+    with monkeypatch.context() as patch:
+        patch.setattr("nashgossip.runners.standing._MOST_PLAYERS", 9)
+        assert "Of 10 players no prediction is computed before the end." in render_report(read_run(run))
+    (run / "experiment.yaml").write_text(text.replace("n: 10", "n: -10"))
+    assert "The prediction could not be computed anew: " in render_report(read_run(run))
+
+
+def test_signatures_have_a_section_of_their_own(ring: Path, tmp_path: Path) -> None:
+    assert "None was recognised. Looked for are oscillation" in render_report(read_run(ring))
+    run = tmp_path / "run"
+    shutil.copytree(ring, run)
+    sign = {"name": "lagging player", "sentence": "player 3 <lags>", "remedy": "wait", "players": ["3"]}
+    told = json.loads((run / "diagnosis.json").read_text()) | {"signatures": [sign]}
+    (run / "diagnosis.json").write_text(json.dumps(told))
+    page = render_report(read_run(run))
+    assert "<strong>lagging player</strong>: player 3 &lt;lags&gt;; wait" in page
+    assert "None was recognised." not in page
+    (run / "diagnosis.json").unlink()
+    assert "Nothing is on record of them. Looked for are" in render_report(read_run(run))
+
+
+def test_of_a_large_graph_a_sample_is_drawn_and_said_to_be(tmp_path: Path) -> None:
+    graph = attach_alpha(nx.barabasi_albert_graph(1600, 2, seed=1), 0.5)
+    run = begun(tmp_path / "run", ["a", "b", "c"], 1)
+    write_graph(graph, run / "graph.graphml")
+    with RecordWriter(run / "records", list(graph)) as writer:
+        sizes = np.arange(1.0, 1601.0)
+        writer.write(Record(0.0, 0.0, 0, 0, [PlayerView(1, None, {}, {}, 1.0)] * 1600, sizes, sizes, 1.0))
+    view = read_run(run)
+    drawing = draw_plan(view)
+    assert drawing is not None
+    assert len(drawing.names) == 600
+    inside = [(drawing.names[i], drawing.names[j]) for i, j, _ in drawing.edges]
+    kept = set(drawing.names)
+    assert set(inside) == {(str(i), str(j)) for i, j in graph.edges if i != j and {str(i), str(j)} <= kept}
+    drawn: nx.Graph[str] = nx.Graph(inside)
+    assert nx.is_connected(drawn)
+    np.testing.assert_array_equal(drawing.columns, [int(name) for name in drawing.names])
+    wide = influence(graph).mean(axis=0)
+    np.testing.assert_allclose(drawing.influence, wide[drawing.columns], rtol=1e-6)
+    page = render_report(view)
+    assert "Drawn are 600 of 1,600 players, those met first from player 0, with all" in page
+    data = data_of(page)
+    packed = data["measures"]["error"]
+    codes = np.frombuffer(base64.b64decode(packed["codes"]), "<u2").reshape(1, 600)
+    values = packed["low"] * (packed["high"] / packed["low"]) ** ((codes - 1.0) / 65534)
+    np.testing.assert_allclose(values[0], drawing.columns + 1.0, rtol=1e-3)
+
+
+@pytest.mark.parametrize("players", [200, pytest.param(12_000, marks=pytest.mark.slow)])
+def test_the_graph_of_a_fleet_is_drawn_whether_or_not_it_is_on_disk(tmp_path: Path, players: int) -> None:
+    run = tmp_path / "run"
+    changes = [f"topology.arguments.n={players}", "model.dimension=2", "play.moves=3"]
+    arguments = ["run", "fleet", "--out", str(run), *(word for change in changes for word in ("--set", change))]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    view = read_run(run)
+    assert (run / "listening.npz").exists() == (players == 200)
+    drawing = draw_plan(view)
+    assert drawing is not None
+    game = build_game(view.experiment)
+    assert isinstance(game, FleetGame)
+    told = {(i, j): a for j, i, a in ((int(drawing.names[j]), int(drawing.names[i]), a) for j, i, a in drawing.edges)}
+    assert told == {pair: pytest.approx(game.listening[pair], abs=1e-4) for pair in told}
+    data = data_of(render_report(view))
+    assert len(data["names"]) == (200 if players == 200 else 600)
+    assert ("regret" in data["measures"]) == (players == 200)
+
+
+def test_sheets_of_samples_come_in_the_order_of_their_times(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    changes = ["play.moves=6", "play.looks=4", "play.measure=60"]
+    arguments = ["run", "digits", "--runner", "rounds", "--out", str(run)]
+    assert CliRunner().invoke(app, [*arguments, *(w for c in changes for w in ("--set", c))]).exit_code == 0
+    sheets = read_sheets(run)
+    assert [sheet.time for sheet in sheets] == [0.0, 2.0, 4.0, 6.0]
+    assert {sheet.who for sheet in sheets} == {", ".join(map(str, range(10)))}
+    assert len({sheet.png for sheet in sheets}) == 4
+    assert [sheet.time for sheet in read_sheets(run, after=2.0)] == [4.0, 6.0]
+    figure = draw_sheets(run, most=2)
+    assert figure is not None
+    assert [panel.get_title() for panel in figure.axes] == ["0 moves", "6 moves"]
+    with pytest.raises(ValueError, match="most is 1, expected at least 2 sheets"):
+        draw_sheets(run, most=1)
+    shown = data_of(render_report(read_run(run)))["sheets"]
+    assert [sheet["time"] for sheet in shown] == [0.0, 2.0, 4.0, 6.0]
+    assert all(sheet["url"].startswith("data:image/png;base64,iVBOR") for sheet in shown)
+
+
+def test_sheets_show_colours_and_nothing_where_there_are_no_images(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    colours = Space((Variable("photo", "real", (3, 4, 4)),))
+    red = np.zeros((20, 3, 4, 4))
+    red[:, 0] = 1.0
+    sheet = draw_sheet(2.5, {"a": colours.batch({"photo": red}), "b": None}, None)
+    assert sheet is not None
+    assert (sheet.time, sheet.who) == (2.5, "a")
+    seen = np.asarray(Image.open(io.BytesIO(sheet.png)).convert("RGB"))
+    assert {tuple(c) for c in seen.reshape(-1, 3).tolist()} == {(255, 0, 0), (255, 255, 255)}
+    file = write_sheet(sheet, tmp_path)
+    assert file.name == "000000002.5000.png"
+    (file.parent / "notes.png").write_bytes(b"no sheet")
+    assert [(s.time, s.who, s.png) for s in read_sheets(tmp_path)] == [(2.5, "a", sheet.png)]
+    family = Gaussian((2,))
+    assert draw_sheet(0.0, {"a": family.sample(np.zeros(2), 5, rng)}, None) is None
+    assert draw_sheets(tmp_path / "nowhere") is None
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2's contrast of two colours."""
+
+    def light(colour: str) -> float:
+        full = colour[1:] if len(colour) == 7 else "".join(2 * c for c in colour[1:])
+        parts = [int(full[k : k + 2], 16) / 255 for k in (0, 2, 4)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05
+
+    low, high = sorted((light(one), light(other)))
+    return high / low
+
+
+def test_text_and_lines_stand_out_in_light_and_dark() -> None:
+    style = resources.files("nashgossip.runners").joinpath("report_page.css").read_text("utf-8")
+    schemes = [dict(re.findall(r"--(\w+):(#\w+)", block)) for block in re.findall(r":root\{([^}]*)\}", style)]
+    assert len(schemes) == 2
+    for colours in schemes:
+        for name in ("ink", "quiet", "blue", "red", "green"):
+            for ground in ("paper", "card"):
+                assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+    assert contrast("#777", "#fff") < 4.5 < contrast("#767676", "#fff"), "as WCAG's own example"
+
+
 def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="is no run directory: it holds no experiment.yaml"):
         read_run(tmp_path)
@@ -159,7 +333,6 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
 
 
 def test_frames_hold_what_was_recorded(ring: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pandas")
     view = read_run(ring)
     assert view.frame()["time"].tolist() == view.times.tolist()
     assert len(view.frame("players")) == 41 * 10
@@ -168,12 +341,6 @@ def test_frames_hold_what_was_recorded(ring: Path, tmp_path: Path) -> None:
         view.frame("looks")
     with pytest.raises(ValueError, match="has not ended, so that it has no outcome; take frame 'players'"):
         read_run(begun(tmp_path / "run", ["a", "b", "c"], 2)).frame("outcome")
-
-
-def test_frames_name_their_extra(ring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(MissingExtraError, match='pip install "nashgossip\\[frames\\]"'):
-        read_run(ring).frame()
 
 
 def test_figures_are_drawn_as_svg_and_pdf(ring: Path, tmp_path: Path) -> None:

@@ -1,3 +1,10 @@
+from .audit import audit_batches as audit_batches
+from .audit import audit_run as audit_run
+from .audit_figures import Strength as Strength
+from .audit_findings import Audit as Audit
+from .audit_findings import Finding as Finding
+from .audit_page import audit_lines as audit_lines
+from .audit_page import write_audit as write_audit
 from .checkpoint import CheckpointError as CheckpointError
 from .checkpoint_store import CheckpointStore as CheckpointStore
 from .cluster import cluster as cluster
@@ -27,6 +34,10 @@ from .file_names import file_name as file_name
 from .fleet import fleet as fleet
 from .journal import Journal as Journal
 from .journal import read_journal as read_journal
+from .kept_batches import KeptBatch as KeptBatch
+from .kept_batches import KeptBatches as KeptBatches
+from .kept_batches import NoBatchesError as NoBatchesError
+from .kept_batches import read_kept as read_kept
 from .looks import Looks as Looks
 from .machine import MachineWarning as MachineWarning
 from .machine import available_cpus as available_cpus

@@ -1,6 +1,6 @@
-"""The command line: `nashgossip run`, `resume`, `study`, `report`, `watch`, `list`, `topology`."""
+"""The command line: `nashgossip run`, `resume`, `study`, `report`, `watch`, `audit`, `list`, `topology`."""
 
-__all__ = ["app", "list_experiments", "main", "report", "resume", "run", "study", "topology", "watch"]
+__all__ = ["app", "audit", "list_experiments", "main", "report", "resume", "run", "study", "topology", "watch"]
 
 import contextlib
 import json
@@ -223,6 +223,32 @@ def watch(
 
     with _wrong_request(console):
         watch_run(directory, host=host, port=port, until_end=until_end, on_start=announce)
+
+
+@app.command()
+def audit(
+    directory: Annotated[str, typer.Argument(metavar="RUN", help="Directory or URL of a run with audit.batches.")],
+    shadows: Annotated[
+        int, typer.Option(help="Shadow games of the likelihood-ratio attack, each as long as the run; 0 for none.")
+    ] = 32,
+    seed: Annotated[int, typer.Option(help="Seed of everything random in the audit.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
+) -> None:
+    """Measure what an adversary learns of the players' private rows; writes audit.json and audit.html into the run."""
+    with _stdout_reserved() as print_result:
+        from .audit import audit_run  # scikit-learn is slow to import, and only an audit needs it
+        from .audit_page import audit_lines, write_audit
+
+        console = _console()
+        with _wrong_request(console):
+            with console.status("reading the run") as status:
+                found = audit_run(directory, shadows=shadows, seed=seed, on_step=status.update)
+            files = write_audit(directory, found)
+        for line in audit_lines(found):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(f"written: {', '.join(map(str, files))}", highlight=False, markup=False, soft_wrap=True)
+        if as_json:
+            print_result(json.dumps(found.figures(), allow_nan=False))
 
 
 @app.command("list")

@@ -25,6 +25,7 @@ from pydantic import BaseModel, Field, ValidationError
 from ..topology import UnknownNameError
 from .sections import (
     AlphaSection,
+    AuditSection,
     ChangesSection,
     ClusterSection,
     DataSection,
@@ -64,6 +65,7 @@ class Experiment(Section):
     play: PlaySection = PlaySection()
     cluster: ClusterSection = ClusterSection()
     observe: ObserveSection = ObserveSection()
+    audit: AuditSection = AuditSection()
     variants: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     chosen: dict[str, str] = Field(default_factory=dict)
 

@@ -3,11 +3,11 @@
 __all__ = ["rounds", "view_player"]
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ..agents import Move, Player, seats
+from ..agents import Message, Move, Player, seats
 from ..games import Game
 from .looks import Looks, closely
 from .observation import Observation, PlayerView, require_whole
@@ -22,6 +22,7 @@ def rounds(
     looks: Looks | None = None,
     keep_states: bool = False,
     workers: int = 1,
+    on_delivery: Callable[[Hashable, Hashable, Message], None] | None = None,
 ) -> Iterator[Observation]:
     """Plays in rounds: all batches of a round are delivered before anyone moves.
 
@@ -34,6 +35,7 @@ def rounds(
         keep_states: whether the last observation holds the players' states.
         workers: threads in which players move side by side. It changes no result; it pays where a move is long and
             leaves Python alone, as a network's is.
+        on_delivery: called with sender, listener and message of each delivery.
 
     Yields:
         Observations: before the first round, then every `every` rounds, and after the last.
@@ -53,7 +55,7 @@ def rounds(
         found = closely(players, looks, first=True, last=False)
         yield _observe(players, 0, began, (sent, size), keep_states=False, close=True, **found)
         for number in range(1, moves + 1):
-            count, nbytes = _deliver(made, players)
+            count, nbytes = _deliver(made, players, on_delivery or _nobody)
             sent, size = sent + count, size + nbytes
             made = list(run(Player.move, players.values()))
             last = number == moves
@@ -66,11 +68,20 @@ def rounds(
                 )
 
 
-def _deliver(moves: list[Move], players: dict[object, Player]) -> tuple[int, int]:
+def _nobody(sender: Hashable, listener: Hashable, message: Message) -> None:
+    """Takes no note of a delivery."""
+
+
+def _deliver(
+    moves: list[Move],
+    players: dict[Hashable, Player],
+    note: Callable[[Hashable, Hashable, Message], None],
+) -> tuple[int, int]:
     sent, size = 0, 0
-    for move in moves:
+    for sender, move in zip(players, moves, strict=True):
         for listener, message in move.messages.items():
             players[listener].receive(message)
+            note(sender, listener, message)
             size += message.nbytes
         sent += len(move.messages)
     for asker, move in zip(players, moves, strict=True):
@@ -78,12 +89,13 @@ def _deliver(moves: list[Move], players: dict[object, Player]) -> tuple[int, int
             answer = players[neighbour].answer(asker)
             if answer is not None:
                 players[asker].receive(answer)
+                note(neighbour, asker, answer)
                 sent, size = sent + 1, size + answer.nbytes
     return sent, size
 
 
 def _observe(
-    players: dict[object, Player],
+    players: dict[Hashable, Player],
     number: int,
     began: float,
     traffic: tuple[int, int],

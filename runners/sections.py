@@ -2,6 +2,7 @@
 
 __all__ = [
     "AlphaSection",
+    "AuditSection",
     "ChangesSection",
     "ChurnSection",
     "ClusterSection",
@@ -237,6 +238,17 @@ class PlaySection(Section):
     regret_steps: int = Field(0, ge=0)
     checkpoint_seconds: float = Field(10.0, gt=0)
     precision: Literal["float32", "float64"] = "float32"
+
+
+class AuditSection(Section):
+    """What `nashgossip audit` needs of a run: the newest `batches` of every sender, of every `stride`-th publication.
+
+    `canaries` made-up rows are planted among each player's private rows.
+    """
+
+    batches: int = Field(0, ge=0, le=1000)
+    stride: int = Field(1, ge=1)
+    canaries: int = Field(0, ge=0, le=10_000)
 
 
 class ClusterSection(Section):

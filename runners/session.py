@@ -19,6 +19,7 @@ from .examination import Examiner, Look
 from .experiment import Experiment, ExperimentError
 from .fleet_world import fleet_options, require_fleet
 from .keeping import Interrupted, keeper_of
+from .kept_batches import keeping_batches, require_keeping
 from .looks import Looks
 from .monitor import Record
 from .network import edges_of
@@ -98,10 +99,12 @@ class Session:
             _progress(settings.moves, console) as show,
             _interruptible(enabled=keeper is not None) as told_to_stop,
             open_observers(plan, self.directory.path, self._game.players) as observers,
+            keeping_batches(plan, self._game, self.directory.path, resumed=resumed) as kept,
         ):
             if writer.recovered is not None:
                 console.print(str(writer.recovered), highlight=False)
             options = self._options if keeper is None else {**self._options, **keeper.options(writer, told_to_stop)}
+            options = {**options, **kept}
             measure = self._metrics(options)
             if settings.runner == "ray":
                 options["on_start"] = self._announce
@@ -187,6 +190,7 @@ def engine_options(plan: Experiment, game: Game | FleetGame) -> dict[str, Any]:
     """
     settings = plan.play
     require_name("runner", settings.runner, ENGINES)
+    require_keeping(plan)
     if settings.runner == "fleet":
         require_fleet(plan, game)
         return fleet_options(plan)

@@ -18,6 +18,7 @@ from ..games import (
     synthetic_fleet,
 )
 from ..topology import attach_alpha, generate_graph, read_graph
+from .canaries import plant_canaries
 from .experiment import Experiment, ExperimentError, require_unused
 from .player_specs import player_specs
 from .private_data import DATA
@@ -40,7 +41,7 @@ def build_game(experiment: Experiment) -> Game | FleetGame:
     if experiment.topology.generator in ARRAY_GRAPHS:
         return _array_game(experiment)
     graph = bare_graph(experiment.topology)
-    return game_of(experiment, graph, player_specs(experiment, list(graph)))
+    return game_of(experiment, graph, plant_canaries(experiment, player_specs(experiment, list(graph))))
 
 
 def game_of(experiment: Experiment, graph: Any, specs: Mapping[Any, PlayerSpec]) -> Game:

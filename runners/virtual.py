@@ -39,6 +39,7 @@ def virtual(
     graphs: GraphSequence | None = None,
     resume: Mapping[str, Any] | None = None,
     on_observation: "Callable[[Simulation], None] | None" = None,
+    on_delivery: Callable[[Hashable, Hashable, Message], None] | None = None,
 ) -> Iterator[Observation]:
     """Plays asynchronously in virtual time.
 
@@ -59,6 +60,7 @@ def virtual(
             makes of its own data, one that comes back goes on from its own state.
         resume: a `Simulation.state()` to go on from; the observations before it are not repeated.
         on_observation: called after each observation has been consumed, with the simulation, which can be saved then.
+        on_delivery: called with sender, listener and message of each delivery.
 
     Yields:
         Observations: before the first move, then every `every` units of time, and at the end.
@@ -71,6 +73,7 @@ def virtual(
     if not (np.isfinite(every) and every > 0):
         raise ValueError(f"every is {every}, expected a finite number of units of time above 0")
     simulation = Simulation(game, seed, network or Network(), graphs)
+    simulation.on_delivery = on_delivery
     looks = looks or Looks()
     began = wall.perf_counter()
     if resume is not None:
@@ -125,6 +128,7 @@ class Simulation:
         self._turn: Counter[Hashable] = Counter()
         self._link_turn: Counter[tuple[Hashable, Hashable]] = Counter()
         self._last_arrival: dict[tuple[Hashable, Hashable], float] = {}
+        self.on_delivery: Callable[[Hashable, Hashable, Message], None] | None = None
         self.counts: Counter[str] = Counter()
         if graphs is not None:
             self._rewire(graphs, 0.0)
@@ -309,6 +313,8 @@ class Simulation:
             self.counts["missed"] += 1
             return
         self.players[listener].receive(message)
+        if self.on_delivery is not None:
+            self.on_delivery(sender, listener, message)
         self.counts["delivered"] += 1
         self.counts["bytes"] += message.nbytes
 

@@ -24,7 +24,9 @@ from .sections import (
     AlphaSection,
     ChangesSection,
     ClusterSection,
+    ConductSection,
     DataSection,
+    DefenceSection,
     GossipSection,
     ModelSection,
     NetworkSection,
@@ -58,6 +60,8 @@ class Experiment(Section):
     gossip: GossipSection = GossipSection()
     network: NetworkSection = NetworkSection()
     changes: ChangesSection = ChangesSection()
+    conduct: ConductSection = ConductSection()
+    defence: DefenceSection = DefenceSection()
     play: PlaySection = PlaySection()
     cluster: ClusterSection = ClusterSection()
     observe: ObserveSection = ObserveSection()

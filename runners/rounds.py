@@ -69,10 +69,10 @@ def rounds(
 def _deliver(moves: list[Move], players: dict[object, Player]) -> tuple[int, int]:
     sent, size = 0, 0
     for move in moves:
-        for listener, message in move.messages.items():
+        for listener, message in (*move.messages.items(), *move.more):
             players[listener].receive(message)
             size += message.nbytes
-        sent += len(move.messages)
+        sent += len(move.messages) + len(move.more)
     for asker, move in zip(players, moves, strict=True):
         for neighbour in move.requests:
             answer = players[neighbour].answer(asker)
@@ -110,4 +110,5 @@ def view_player(player: Player) -> PlayerView:
         player.mailbox.counts.copy(),
         dict(player.rejected),
         player.mailbox.staleness(player.moves),
+        shares=player.shares,
     )

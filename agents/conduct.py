@@ -112,7 +112,7 @@ def _labels(space: Space) -> list[Variable]:
 
 
 def _collapse(batch: Batch, by: float, rng: np.random.Generator) -> Batch:
-    return batch.select(np.zeros(len(batch), np.int64))  # rows of a model are exchangeable: the first is any of them
+    return batch.select(np.full(len(batch), rng.integers(len(batch))))
 
 
 def _constant(occasion: Occasion) -> Speech:

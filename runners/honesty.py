@@ -2,11 +2,22 @@
 
 __all__ = ["has_hostile", "honest_error"]
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..games import FleetGame, Game, NoClosedFormError, honest_players, predict_poisoned
+from ..games import (
+    FleetGame,
+    Flooder,
+    Game,
+    NoClosedFormError,
+    PlayerSpec,
+    Poisoner,
+    honest_players,
+    predict,
+    predict_poisoned,
+)
 from ..topology import mixing_matrix
 from .monitor import Monitor
 
@@ -26,7 +37,8 @@ def honest_error(game: Game, monitor: Monitor) -> dict[str, Any] | None:
     Returns:
         `players`, their number; `max` and `rms`, root mean squares, of the worst and of all; `predicted_shift_rms`,
         that of μ − μ* where `predict_poisoned` knows it, with the shares that listeners with a defence had in the
-        same quarter; `predicted_rms`, with the noise floor of the honest game besides.
+        same quarter; `predicted_rms`, with the noise floor besides, of the honest game in which those who send copies
+        of one row send one row.
     """
     honest, errors = monitor.honest, monitor.errors()
     if honest is None:
@@ -34,7 +46,8 @@ def honest_error(game: Game, monitor: Monitor) -> dict[str, Any] | None:
     present = None if monitor.stages is None else monitor.stages.present[-1]
     counted = honest if present is None else honest & present
     known = None if errors is None or not counted.any() else errors[counted]
-    shift, floors = _predicted(game, monitor), monitor.prediction.floors
+    shares = _shares(game, monitor)
+    shift, floors = _predicted(game, monitor, shares), _floors(game, monitor, shares)
     noise = None if floors is None else floors[counted]
     return {
         "players": int(counted.sum()),
@@ -47,12 +60,36 @@ def honest_error(game: Game, monitor: Monitor) -> dict[str, Any] | None:
     }
 
 
-def _predicted(game: Game, monitor: Monitor) -> Any:
+def _shares(game: Game, monitor: Monitor) -> Any:
+    """What everybody learned from on average in the last quarter, `[N, N]`; None if all went by α, or it changes."""
+    if len(game.players) > _MOST or monitor.changing or not monitor.window:
+        return None
+    return monitor.shares.mean(monitor.window[0].time, mixing_matrix(game.graph))
+
+
+def _predicted(game: Game, monitor: Monitor, shares: Any) -> Any:
     """The predicted shift of each player, `[N]`; None where it is not known, as of a graph that changes."""
-    if len(game.players) > _MOST or monitor.changing or not monitor.trace:
+    if len(game.players) > _MOST or monitor.changing:
         return None
     try:
-        shares = monitor.shares.mean(monitor.window[0].time, mixing_matrix(game.graph))
         return predict_poisoned(game, shares).errors
     except NoClosedFormError:
         return None
+
+
+def _floors(game: Game, monitor: Monitor, shares: Any) -> Any:
+    """The noise floors, with as many rows to a message as tell of their sender, if anybody learned from it."""
+    heard = np.ones(len(game.players), bool) if shares is None else (shares - np.diag(np.diag(shares)) > 0).any(axis=0)
+    told = [
+        _told(game.specs[p]) if here else game.specs[p].samples for p, here in zip(game.players, heard, strict=True)
+    ]
+    if monitor.changing or all(n == game.specs[p].samples for p, n in zip(game.players, told, strict=True)):
+        return monitor.prediction.floors
+    specs = {p: replace(game.specs[p], samples=n) for p, n in zip(game.players, told, strict=True)}
+    return predict(Game(game.graph, specs, anchored=game.anchored), monitor.prediction.schedule).floors
+
+
+def _told(spec: PlayerSpec) -> int:
+    if isinstance(spec.conduct, Poisoner) and spec.conduct.how == "collapse":
+        return 1
+    return spec.samples * (spec.conduct.rows if isinstance(spec.conduct, Flooder) else 1)

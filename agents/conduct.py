@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..games import Batch, Conduct, Flooder, FreeRider, Liar, Mute, Poisoner, Space, SpaceError, Variable
+from ..games import Batch, Conduct, Flooder, FreeRider, Liar, Mute, Poisoner, Space, Variable
 
 _LAST = 2**63 - 1
 
@@ -58,17 +58,9 @@ def way_of(conduct: Conduct, space: Space) -> Way:
 
     Arguments:
         conduct: what it does.
-        space: of the player's model.
-
-    Raises:
-        SpaceError: labels are to be flipped, and there are none.
+        space: of the player's model. Where there are no labels, none are flipped; `games.Game` refuses that.
     """
     if isinstance(conduct, Poisoner):
-        if conduct.how == "flip" and not _labels(space):
-            raise SpaceError(
-                f"a poisoner is to flip labels, but {', '.join(space.names)} have no scalar categorical variable; "
-                "let it shift or collapse"
-            )
         return partial(_poison, {"shift": _shift, "flip": _flip, "collapse": _collapse}[conduct.how], conduct.by)
     if isinstance(conduct, FreeRider):
         return _constant if conduct.how == "constant" else partial(_copy, space)

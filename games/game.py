@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import topology
 from .cells import Tabulated
-from .conduct import FreeRider
+from .conduct import FreeRider, Poisoner
 from .edges import shared_space
 from .family import BoundaryError
 from .space import Space
@@ -31,8 +31,8 @@ class Game:
     Raises:
         GameError: a node without specification or the reverse, an anchored player without data, data over other
             variables than the model's, an edge over which nothing travels or less than the listener needs (see
-            `edges.shared_space`), a fan-out wider than the degree, a copier that hears no whole rows, or a defence that
-            compares with rows that are not there.
+            `edges.shared_space`), a fan-out wider than the degree, or a conduct or defence that needs labels or rows
+            which are not there.
         BoundaryError: a player's private statistics lie on the boundary (named; the remedy is smoothing).
         GraphError: see `topology.validate`.
         SpaceError: one name stands for different variables at the two ends of an edge.
@@ -128,13 +128,22 @@ class Game:
 
     def _check_conduct(self, player: Hashable) -> None:
         conduct = self.specs[player].conduct
+        if conduct is None:
+            return
+        space = self.space(player)
+        labelled = any(v.kind == "categorical" and not v.shape for v in space)
+        if isinstance(conduct, Poisoner) and conduct.how == "flip" and not labelled:
+            raise GameError(
+                f"player {player} is to flip labels, but {', '.join(space.names)} have no scalar categorical "
+                "variable; let it shift or collapse"
+            )
         if not (isinstance(conduct, FreeRider) and conduct.how == "copy"):
             return
         heard = [j for j in self.graph.pred[player] if j != player and self.graph.edges[j, player]["alpha"] > 0]
-        if not any(_is_part(self.space(player), self.edge_space(j, player)) for j in heard):
+        if not any(_is_part(space, self.edge_space(j, player)) for j in heard):
             raise GameError(
                 f"player {player} is to copy what it hears, but no neighbour sends it all of "
-                f"{', '.join(self.space(player).names)}; let it be constant, or give it such a neighbour"
+                f"{', '.join(space.names)}; let it be constant, or give it such a neighbour"
             )
 
     def _check_defence(self, sender: Hashable, listener: Hashable) -> None:

@@ -22,6 +22,7 @@ from nashgossip.runners import (
     rounds,
     virtual,
 )
+from nashgossip.runners.deployment import Deployment
 from nashgossip.runners.honesty import has_hostile
 from nashgossip.runners.network import Network
 from nashgossip.runners.records import RUN_SCHEMA, RecordWriter
@@ -208,6 +209,18 @@ def test_players_of_one_process_play_as_in_rounds() -> None:
         assert json.dumps(player.state(), default=lambda a: a.tolist()) == json.dumps(
             last.states[name], default=lambda a: a.tolist()
         )
+
+
+@pytest.mark.slow
+def test_ray_plays_them_as_rounds_do() -> None:
+    game = small(CONDUCTS, GUARDED)
+    layout = Deployment(workers=1, players_per_actor=3, on_failure="fail")
+    one = play(game, "rounds", seed=1, moves=5, keep_states=True)
+    other = play(game, "ray", seed=1, moves=5, keep_states=True, mode="synchronous", deployment=layout)
+    assert other.honest_error == one.honest_error
+    for name in game.players:
+        assert other.states[name]["guard"] == one.states[name]["guard"]
+        assert (other.states[name]["model"]["mean"] == one.states[name]["model"]["mean"]).all()
 
 
 def test_virtual_time_plays_them_and_another_seed_otherwise() -> None:

@@ -153,7 +153,21 @@ def heterogeneity(seeds: int) -> list[dict[str, Any]]:
     ]
 
 
-PARTS = {"shares": shares, "kinds": kinds, "stealth": stealth, "heterogeneity": heterogeneity}
+def flips(seeds: int) -> list[dict[str, Any]]:
+    """A fifth of the players gives every digit the label of the next; nothing is predicted of that."""
+    flip = "conduct.behaviour={kind: poisoner, how: flip, by: 1}"
+    return [
+        row({"game": name, "defence": defence}, [GRAPHS["small world"], *settings, flip, *extra], seeds)
+        for name, settings in {"digits, iid": DIGITS, "digits, two classes each": [*DIGITS, LABELS]}.items()
+        for defence, extra in {
+            "none": [],
+            "screen, limit 0": ["defence.screen={}"],
+            "trust": ["defence.trust={}"],
+        }.items()
+    ]
+
+
+PARTS = {"shares": shares, "kinds": kinds, "stealth": stealth, "heterogeneity": heterogeneity, "flips": flips}
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from .observation import PlayerView
 
-_NUMBERS_KEPT = 2_000_000
+_NUMBERS_KEPT = 200_000
 
 
 @final
 class SharesTrace:
-    """The shares of the newest records, as many as two million numbers hold; nothing where nobody has a defence.
+    """The shares of the newest records, as many as 200,000 numbers hold; nothing where nobody has a defence.
 
     Arguments:
         players: in the order of records.

@@ -78,7 +78,7 @@ def test_a_defence_that_means_nothing_is_refused(make: Any, message: str) -> Non
     assert message in str(caught.value)
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(
     st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8),
     st.floats(0.0, 1.0),

@@ -93,10 +93,17 @@ def test_defences_are_of_all_with_single_exceptions() -> None:
         ("conduct.players={'1': {kind: poisoner, how: flip}}", "player 1 is to flip labels, but x have no scalar"),
     ],
 )
-def test_a_wrong_request_ends_with_status_2(setting: str, message: str) -> None:
-    result = run("--set", setting, "--out", "run")
+def test_a_wrong_setting_is_refused(setting: str, message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        small(setting)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("who", ["'9': {kind: mute}", "'1': {kind: thief}"])
+def test_a_wrong_request_ends_with_status_2(who: str) -> None:
+    result = run("--set", f"conduct.players={{{who}}}", "--out", "run")
     assert result.exit_code == 2
-    assert message in " ".join(result.output.split())
+    assert "the players are 0, 1" in result.output or "expected one of flooder" in " ".join(result.output.split())
     assert not Path("run").exists()
 
 

@@ -1,8 +1,14 @@
 from .actor import PlayerActor as PlayerActor
 from .allocation import allocate as allocate
 from .conditional_gaussian import ConditionalGaussianModel as ConditionalGaussianModel
+from .conduct import Occasion as Occasion
+from .conduct import Speech as Speech
+from .conduct import Way as Way
+from .conduct import way_of as way_of
 from .conformance import ConformanceError as ConformanceError
 from .conformance import check_model as check_model
+from .defence import Guard as Guard
+from .defence import Weighed as Weighed
 from .empirical import EmpiricalModel as EmpiricalModel
 from .estimator import EstimatorModel as EstimatorModel
 from .exponential import ExponentialFamilyModel as ExponentialFamilyModel

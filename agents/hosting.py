@@ -168,6 +168,7 @@ class PlayerReport:
         letters: counts of the mailbox.
         rejected: refused messages by reason.
         staleness: mean age of the letters held, in moves.
+        shares: see `Player.shares`.
     """
 
     name: Hashable
@@ -178,6 +179,7 @@ class PlayerReport:
     letters: Mapping[str, int]
     rejected: Mapping[str, int]
     staleness: float
+    shares: Mapping[Hashable, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)

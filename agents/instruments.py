@@ -56,6 +56,7 @@ class Instruments:
                 dict(player.mailbox.counts),
                 dict(player.rejected),
                 player.mailbox.staleness(player.moves),
+                player.shares,
             )
             for name, player in list(ensemble.players.items())
         ]

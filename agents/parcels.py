@@ -40,6 +40,8 @@ def parcels_of(sender: Hashable, move: Move) -> Iterator[Parcel]:
     shared: dict[int, dict[str, Any]] = {}
     for listener, message in move.messages.items():
         yield Parcel(sender, listener, message, shared.setdefault(id(message), {}))
+    for listener, message in move.more:
+        yield Parcel(sender, listener, message, shared.setdefault(id(message), {}))
     for neighbour in move.requests:
         yield Parcel(sender, neighbour, None)
 

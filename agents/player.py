@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast, final
 
 from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, Space, SpaceError
+from .conduct import Occasion, Speech, Way
+from .defence import Guard
 from .inspection import RegretEstimate, estimate_regret
 from .mailbox import Letter, Mailbox
 from .message import Message
@@ -47,11 +49,13 @@ class Move:
         number: the player's number of moves.
         messages: listener → message; none while the model knows nothing.
         requests: neighbours that are asked to answer.
+        more: (listener, message) besides, of one who floods its listeners.
     """
 
     number: int
     messages: Mapping[Hashable, Message]
     requests: tuple[Hashable, ...] = ()
+    more: tuple[tuple[Hashable, Message], ...] = ()
 
 
 @final
@@ -74,6 +78,8 @@ class Player:
         gossip: whom it tells or asks, and how often.
         max_rows: longest message accepted, in rows.
         clone: makes another model of the same kind, for `estimate_regret`.
+        way: what it says in place of what its model generates; None for an honest player.
+        guard: decides how much it learns from whom; None for α as it is.
 
     Raises:
         SpaceError: a listener is to be sent a variable that the model lacks, or that may not be published.
@@ -96,6 +102,8 @@ class Player:
         gossip: Gossip | None = None,
         max_rows: int = MAX_ROWS,
         clone: Callable[[], GenerativeModel] | None = None,
+        way: Way | None = None,
+        guard: Guard | None = None,
     ) -> None:
         published = model.space.publishable()
         for listener, space in listeners.items():
@@ -123,7 +131,10 @@ class Player:
         self._ready = start == "reference"
         self._max_rows = max_rows
         self._clone = clone
-        self._streams = {purpose: stream(seed, index, purpose) for purpose in PURPOSES if purpose != "network"}
+        self._way, self._guard = way, guard
+        self._first: Batch | None = None
+        others = ("network", "screen", *(() if way else ("conduct",)))
+        self._streams = {purpose: stream(seed, index, purpose) for purpose in PURPOSES if purpose not in others}
 
     def open(self) -> Move:
         """The first publication, before anything was heard: what the model generates from the private rows alone."""
@@ -164,14 +175,14 @@ class Player:
         Raises:
             ModelError: the model failed.
         """
-        sources = self._sources()
+        sources = self._sources(settle=True)
         if sources:
             self._learn(sources, self.moves + 1)
         self.moves += 1
         return self._publish()
 
     def answer(self, listener: Hashable) -> Message | None:
-        """A fresh message for a listener that asks; None for a stranger, and while the model knows nothing."""
+        """A fresh message for a listener that asks; None for a stranger, and from one who knows or says nothing."""
         space = self._listeners.get(listener)
         if space is None or not self._ready:
             return None
@@ -187,6 +198,8 @@ class Player:
         self._own = own_sources(self._data, self_weight)
         self._neighbours, self._listeners = dict(neighbours), dict(listeners)
         self.mailbox.resize(neighbours)
+        if self._guard is not None:
+            self._guard.resize(neighbours)
 
     def measure(self, n: int) -> Batch | None:
         """n rows that the model generates for the laboratory's measurements, from a stream of their own.
@@ -221,7 +234,7 @@ class Player:
         Raises:
             ModelError: the model failed.
         """
-        sources = self._sources()
+        sources = self._sources(settle=False)
         if not self._ready or self._clone is None or not sources:
             return None
         rng = self._streams["inspect"]
@@ -262,6 +275,14 @@ class Player:
         except Exception as error:
             raise self._failure(self.moves, "mean_parameters", error) from error
 
+    @property
+    def shares(self) -> Mapping[Hashable, float] | None:
+        """Each neighbour's share of what the last move learned from; None for a player whose α are as given.
+
+        The rest was the share of the private rows.
+        """
+        return None if self._guard is None else dict(self._guard.shares)
+
     def pause(self, rate: float) -> float:
         """Waiting time to the next tick of a Poisson clock of the given rate, from the player's own stream."""
         return float(self._streams["pace"].exponential(1.0 / rate))
@@ -276,6 +297,8 @@ class Player:
     def state(self) -> State:
         """Everything that the next move depends on."""
         return {
+            **({} if self._guard is None else {"guard": self._guard.state()}),
+            **({} if self._first is None else {"first": {n: a.copy() for n, a in self._first.arrays.items()}}),
             "model": self.model.state(),
             "mailbox": self.mailbox.state(),
             "streams": {purpose: rng.bit_generator.state for purpose, rng in self._streams.items()},
@@ -297,6 +320,9 @@ class Player:
         self._turns = dict(state["turns"])
         self._ready = state["ready"]
         self.rejected = Counter(state["rejected"])
+        if self._guard is not None:
+            self._guard.load(state["guard"])
+        self._first = self.model.space.batch(state["first"]) if "first" in state else None
 
     def _refusal(self, message: Message, neighbour: Neighbour | None) -> str | None:
         if neighbour is None:
@@ -328,14 +354,29 @@ class Player:
             )
         return batch
 
-    def _sources(self) -> list[Source]:
+    def _sources(self, *, settle: bool) -> list[Source]:
         """What a move learns from, weights summing to 1. The letters of one neighbour share its weight."""
+        if self._guard is not None:
+            return self._guarded(self._guard, settle)
         heard = [
             Source(letter.batch, self._neighbours[sender].alpha / len(letters))
             for sender, letters in self.mailbox.read().items()
             for letter in letters
         ]
         return scaled([*self._own, *heard])
+
+    def _guarded(self, guard: Guard, settle: bool) -> list[Source]:
+        """The same with the shares that the guard gives; what it leaves out is counted as `screened`."""
+        own = sum(source.weight for source in self._own)
+        letters = self.mailbox.read()
+        found = guard.weigh(
+            own, {who: (self._neighbours[who].alpha, held) for who, held in letters.items()}, settle=settle
+        )
+        if settle and found.refused:
+            self.rejected["screened"] += found.refused
+        mine = [Source(s.batch, s.weight * (found.own / own), own=True) for s in self._own] if found.own > 0 else []
+        theirs = [Source(letter.batch, share / len(held)) for share, held in found.heard.values() for letter in held]
+        return scaled([*mine, *theirs])
 
     def _publish(self) -> Move:
         if self.moves % self._gossip.every:
@@ -345,24 +386,54 @@ class Player:
             return Move(self.moves, {}, requests)
         told = self._chosen("listeners", list(self._listeners))
         if self._gossip.fresh:
-            return Move(self.moves, {who: self._message(self._listeners[who]) for who in told}, requests)
-        batch = self._generate(self._samples, "generate")
+            answers = {who: self._message(self._listeners[who]) for who in told}
+            return Move(self.moves, {who: m for who, m in answers.items() if m is not None}, requests)
+        speech = self._speech()
+        if speech is None:
+            return Move(self.moves, {}, requests)
+        messages = self._addressed(speech, told, 0)
+        more = [item for k in range(1, speech.messages) for item in self._addressed(speech, told, k).items()]
+        self._sequence += speech.messages
+        return Move(self.moves, messages, requests, tuple(more))
+
+    def _addressed(self, speech: Speech, told: Sequence[Hashable], number: int) -> dict[Hashable, Message]:
+        """One of the messages that say it, to all who are told; one object for those who hear the same variables."""
         by_space: dict[int, Message] = {}
         messages: dict[Hashable, Message] = {}
         for listener in told:
             space = self._listeners[listener]
             message = by_space.get(id(space))
             if message is None:
-                message = Message.of(batch.restrict(space), sender=self.name, sequence=self._sequence)
-                by_space[id(space)] = message
+                rows = speech.batch.restrict(space)
+                message = by_space[id(space)] = Message.of(rows, sender=self.name, sequence=speech.sequence + number)
             messages[listener] = message
-        self._sequence += 1
-        return Move(self.moves, messages, requests)
+        return messages
 
-    def _message(self, space: Space) -> Message:
-        batch = self._generate(self._samples, "generate").restrict(space)
+    def _message(self, space: Space) -> Message | None:
+        speech = self._speech()
+        if speech is None:
+            return None
         self._sequence += 1
-        return Message.of(batch, sender=self.name, sequence=self._sequence - 1)
+        return Message.of(speech.batch.restrict(space), sender=self.name, sequence=speech.sequence)
+
+    def _speech(self) -> Speech | None:
+        """What the model generates, or whatever the player's way makes of it; None for nothing."""
+        if self._way is None:
+            return Speech(self._generate(self._samples, "generate"), self._sequence)
+        heard = [letters[0].batch for letters in self.mailbox.read().values()]
+        occasion = Occasion(
+            lambda n: self._generate(n, "generate"),
+            self._samples,
+            self.moves,
+            self._sequence,
+            heard,
+            self._first,
+            self._streams["conduct"],
+        )
+        speech = self._way(occasion)
+        if speech is not None and self._first is None:
+            self._first = speech.batch
+        return speech
 
     def _chosen(self, side: str, others: list[Hashable]) -> tuple[Hashable, ...]:
         """All of `others`, or as many as the fan-out says, at random or in turn."""

@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 from .. import topology
 from ..games import Game, GameError, PlayerSpec, Space
+from .conduct import way_of
+from .defence import Guard
 from .exponential import ExponentialFamilyModel
 from .player import Neighbour, Player
 from .protocols import GenerativeModel
@@ -48,10 +50,14 @@ class Seat:
             GameError: the rows are not here, or those that the source reads are not those of the summary.
         """
         spec = self._whole()
+        model = _model(spec)
+        guard = None
+        if spec.defence is not None:
+            guard = Guard(spec.defence, spec.parts, self.neighbours, seed=self.seed, index=self.index)
         knows = spec.start == "reference" or (spec.model is None and spec.initial_mean() is not None)
         return Player(
             self.name,
-            _model(spec),
+            model,
             data=spec.parts,
             holdout=spec.holdout,
             self_weight=self.self_weight,
@@ -63,6 +69,8 @@ class Seat:
             start="reference" if knows else "data",
             gossip=spec.gossip,
             clone=partial(_model, spec),
+            way=None if spec.conduct is None else way_of(spec.conduct, model.space),
+            guard=guard,
         )
 
     def _whole(self) -> PlayerSpec:

@@ -4,9 +4,10 @@ __all__ = ["PURPOSES", "stream"]
 
 import numpy as np
 
-PURPOSES = ("learn", "generate", "pace", "measure", "gossip", "network", "inspect")
+PURPOSES = ("learn", "generate", "pace", "measure", "gossip", "network", "inspect", "conduct", "screen")
 """What random numbers are drawn for; each purpose has a stream of its own, so that none disturbs another. That of
-`network` is the simulated network's, the others are the player's."""
+`network` is the simulated network's, the others are the player's; `conduct` and `screen` are used by those alone that
+have a conduct or compare what they hear."""
 
 
 def stream(seed: int, player: int, purpose: str) -> np.random.Generator:

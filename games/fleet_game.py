@@ -176,6 +176,11 @@ def _family(players: list[Any], specs: list[PlayerSpec]) -> ExponentialFamily:
     for player, spec in zip(players, specs, strict=True):
         if spec.model is not None or spec.family is None or first is None:
             raise NoShortcutError(f"player {player} is a black box, whose messages cannot be left unmade; {can}")
+        if spec.conduct is not None or spec.defence is not None:
+            raise NoShortcutError(
+                f"player {player} has a conduct or a defence, which look at rows that are not made; take runner "
+                "rounds, virtual or ray"
+            )
         if not first.same_as(spec.family):
             raise NoShortcutError(
                 f"player {player} learns another family ({spec.family.name}) than the first ({first.name}); {can}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import topology
 from .cells import Tabulated
+from .conduct import FreeRider, Poisoner
 from .edges import shared_space
 from .family import BoundaryError
 from .space import Space
@@ -30,7 +31,8 @@ class Game:
     Raises:
         GameError: a node without specification or the reverse, an anchored player without data, data over other
             variables than the model's, an edge over which nothing travels or less than the listener needs (see
-            `edges.shared_space`), or a fan-out wider than the degree.
+            `edges.shared_space`), a fan-out wider than the degree, or a conduct or defence that needs labels or rows
+            which are not there.
         BoundaryError: a player's private statistics lie on the boundary (named; the remedy is smoothing).
         GraphError: see `topology.validate`.
         SpaceError: one name stands for different variables at the two ends of an edge.
@@ -48,9 +50,10 @@ class Game:
         for player, weight in zip(self.graph, topology.self_weights(self.graph), strict=True):
             self._check_data(player, float(weight))
             self._check_gossip(player)
+            self._check_conduct(player)
         for sender, listener, attributes in self.graph.edges(data=True):
             if sender != listener and attributes["alpha"] > 0:
-                self.edge_space(sender, listener)
+                self._check_defence(sender, listener)
 
     @property
     def players(self) -> list[Hashable]:
@@ -122,6 +125,41 @@ class Game:
                     f"player {player} has {degree} {name}, fewer than its gossip fan-out of {gossip.fan_out}; "
                     "make the fan-out smaller, or None for all"
                 )
+
+    def _check_conduct(self, player: Hashable) -> None:
+        conduct = self.specs[player].conduct
+        if conduct is None:
+            return
+        space = self.space(player)
+        labelled = any(v.kind == "categorical" and not v.shape for v in space)
+        if isinstance(conduct, Poisoner) and conduct.how == "flip" and not labelled:
+            raise GameError(
+                f"player {player} is to flip labels, but {', '.join(space.names)} have no scalar categorical "
+                "variable; let it shift or collapse"
+            )
+        if not (isinstance(conduct, FreeRider) and conduct.how == "copy"):
+            return
+        heard = [j for j in self.graph.pred[player] if j != player and self.graph.edges[j, player]["alpha"] > 0]
+        if not any(_is_part(space, self.edge_space(j, player)) for j in heard):
+            raise GameError(
+                f"player {player} is to copy what it hears, but no neighbour sends it all of "
+                f"{', '.join(space.names)}; let it be constant, or give it such a neighbour"
+            )
+
+    def _check_defence(self, sender: Hashable, listener: Hashable) -> None:
+        space, spec = self.edge_space(sender, listener), self.specs[listener]
+        if spec.defence is None or not spec.defence.compares:
+            return
+        if not spec.rows:
+            raise GameError(
+                f"player {listener} compares what it hears with its own rows, but has none; give it rows, or leave "
+                "`screen` and `trust` out of its defence"
+            )
+        if not any(name in own for own in _variables(spec) for name in space.names):
+            raise GameError(
+                f"player {listener} compares what it hears with its own rows, but what player {sender} sends "
+                f"({', '.join(space.names)}) is not among them; leave `screen` and `trust` out of its defence"
+            )
 
 
 def _about_model(spec: PlayerSpec) -> tuple[Space, bool, Tabulated | None]:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .conduct import Conduct
+from .defence import Defence
 from .family import ExponentialFamily
 from .gossip import Gossip
 from .space import Batch
@@ -76,6 +78,9 @@ class PlayerSpec:
             it is.
         summary: instead of `data` and `holdout`, where the rows are not known: see `without_rows`. Theory goes by it;
             only a player with rows can be built and play.
+        conduct: what it does instead of what an honest player does; None for an honest one. Theory takes it for honest,
+            but for `predict_poisoned`.
+        defence: what it does against bad neighbours; None for nothing.
     """
 
     family: ExponentialFamily | None = None
@@ -90,6 +95,8 @@ class PlayerSpec:
     class_shares: NDArray[np.float64] | None = None
     label: str | None = None
     summary: DataSummary | None = None
+    conduct: Conduct | None = None
+    defence: Defence | None = None
 
     def __post_init__(self) -> None:
         if self.family is None and self.model is None:

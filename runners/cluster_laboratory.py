@@ -317,7 +317,9 @@ class Laboratory:
         report, moves = self._players.get(name), self._counts.moves[name]
         if report is None or name in self._layout.absent[self.wiring]:
             return PlayerView(moves, None, {}, {}, 0.0)
-        return PlayerView(moves, report.mean, report.letters, report.rejected, report.staleness, report.bytes)
+        return PlayerView(
+            moves, report.mean, report.letters, report.rejected, report.staleness, report.bytes, report.shares
+        )
 
     def _tell(self, event: str, **fields: Any) -> None:
         tell(self._log, "laboratory", event, **fields)

@@ -28,7 +28,9 @@ from .sections import (
     AuditSection,
     ChangesSection,
     ClusterSection,
+    ConductSection,
     DataSection,
+    DefenceSection,
     GossipSection,
     ModelSection,
     NetworkSection,
@@ -62,6 +64,8 @@ class Experiment(Section):
     gossip: GossipSection = GossipSection()
     network: NetworkSection = NetworkSection()
     changes: ChangesSection = ChangesSection()
+    conduct: ConductSection = ConductSection()
+    defence: DefenceSection = DefenceSection()
     play: PlaySection = PlaySection()
     cluster: ClusterSection = ClusterSection()
     observe: ObserveSection = ObserveSection()

@@ -17,6 +17,7 @@ from ..games import (
     Oracle,
     Prediction,
     TableOracle,
+    honest_players,
     oracle_of,
     predict,
     predict_fleet,
@@ -26,6 +27,7 @@ from ..topology import GraphSequence
 from .examination import Examiner, Look
 from .machine import whole_cpus
 from .observation import Observation, PlayerView
+from .shares import SharesTrace
 from .slopes import measured_slope
 from .stages import Stages
 
@@ -51,6 +53,7 @@ class Record:
         undelivered: messages that never reached their listener.
         totals: figures of all players together, where those of each are no longer held.
         present: who takes part, `[N]`; None for all. Figures of all players together are of these.
+        honest: who keeps to the rules, `[N]`; None where all do.
     """
 
     time: float
@@ -64,6 +67,15 @@ class Record:
     undelivered: int = 0
     totals: "Totals | None" = None
     present: NDArray[np.bool_] | None = None
+    honest: NDArray[np.bool_] | None = None
+
+    @property
+    def honest_error_rms(self) -> float | None:
+        """Root mean square of `errors` over the honest players that take part; None where all are honest."""
+        if self.honest is None or self.errors is None:
+            return None
+        errors = self.errors[self.honest if self.present is None else self.honest & self.present]
+        return float(np.sqrt((errors**2).mean())) if len(errors) else None
 
     @property
     def nash_gap(self) -> float | None:
@@ -173,6 +185,10 @@ class Monitor:
         self.last: Record | None = None
         self._stride = 1
         self._seen = 0
+        self.honest = None
+        if isinstance(game, Game) and not (honest := honest_players(game.specs, game.players)).all():
+            self.honest = honest
+        self.shares = SharesTrace(self.players)
 
     def read(self, observed: Observation) -> Record:
         """The record of an observation, which is also added to the trace."""
@@ -191,8 +207,7 @@ class Monitor:
         elif self.oracle is not None and (means := observed.means) is not None:
             regrets, errors = self.oracle.regrets(means), self.oracle.errors(means)
             amplitude = mode.amplitude(means - self.oracle.equilibrium) if mode else None
-        record = _record(observed, regrets, errors, amplitude)
-        self._keep(record)
+        record = self._keep(_record(observed, regrets, errors, amplitude))
         if observed.close and self._examiner is not None:
             self.looks.append(self._examiner.look(observed))
         return record
@@ -225,11 +240,15 @@ class Monitor:
                 found = oracle.regrets(mu), oracle.errors(mu)
                 amplitude = mode.amplitude(mu - oracle.equilibrium) if mode else None
             regrets, errors = (stages.spread(values, number) for values in found)
-        record = replace(_record(observed, regrets, errors, amplitude), present=present)
-        self._keep(record)
+        record = self._keep(replace(_record(observed, regrets, errors, amplitude), present=present))
         if observed.close and self._examiner is not None:
             self.looks.append(stages.look(self._examiner, observed))
         return record
+
+    @property
+    def changing(self) -> bool:
+        """Whether the graph is not one and the same throughout."""
+        return bool(self._pieces) or self.stages is not None
 
     @property
     def evidence(self) -> list[Record]:
@@ -241,8 +260,7 @@ class Monitor:
         for any model that can hit a mixture: Σ_j B_ij h_j. Where it is not known of every player, nothing is said.
         """
         predicted = None if self._examiner is None else self._examiner.predicted
-        changing = self._pieces or self.stages is not None
-        if self.oracle is not None or predicted is None or changing or self._named or np.isnan(predicted).any():
+        if self.oracle is not None or predicted is None or self.changing or self._named or np.isnan(predicted).any():
             return self.trace
         found = []
         for look in self.looks:
@@ -286,7 +304,10 @@ class Monitor:
         slope = measured_slope(times, amplitudes, mode, self.prediction.schedule)
         return None if slope is None else slope.value
 
-    def _keep(self, record: Record) -> None:
+    def _keep(self, record: Record) -> Record:
+        if self.honest is not None:
+            record = replace(record, honest=self.honest)
+        self.shares.add(record.time, record.players)
         self.last = replace(record, players=_without_means(record.players)) if self.oracle is not None else record
         if self._seen % self._stride == 0:
             self.trace.append(self.last)
@@ -295,6 +316,7 @@ class Monitor:
                 self._stride *= 2
         self._seen += 1
         self._lighten()
+        return record
 
     def _lighten(self) -> None:
         """Keeps the arrays of as many of the newest records as fit."""
@@ -345,5 +367,5 @@ def _mean(
 
 
 def _without_means(players: Sequence[PlayerView]) -> Sequence[PlayerView]:
-    """The same players without their mean parameters, which would fill the memory."""
-    return [replace(view, mean=None) for view in players] if isinstance(players, list) else players
+    """The same players without their mean parameters and shares, which would fill the memory."""
+    return [replace(view, mean=None, shares=None) for view in players] if isinstance(players, list) else players

@@ -24,6 +24,7 @@ class PlayerView:
         rejected: refused messages by reason.
         staleness: mean age of the letters held, in the player's moves.
         bytes: of the messages that it has sent and that have arrived, where the engine counts them by player.
+        shares: of a player with a defence, each neighbour's share of what its last move learned from.
     """
 
     moves: int
@@ -32,6 +33,7 @@ class PlayerView:
     rejected: Mapping[str, int]
     staleness: float
     bytes: int | None = None
+    shares: Mapping[Hashable, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)

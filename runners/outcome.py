@@ -15,6 +15,7 @@ from .diagnosis import Diagnosis, diagnose
 from .examination import Examiner, Look, Quality
 from .finite import finite
 from .fleet_outcome import PlayerOutcomes, diagnose_fleet
+from .honesty import honest_error
 from .last_stage import changes_of, last_stage
 from .monitor import Monitor, Record
 from .observation import Observation
@@ -109,6 +110,7 @@ class Outcome:
         examiner: what they were examined by.
         changes: of who is present, in turn.
         aside: players that failed and that the run went on without → why.
+        honest_error: of the honest players alone, see `honesty.honest_error`; None where all are.
     """
 
     runner: str
@@ -129,6 +131,7 @@ class Outcome:
     examiner: Examiner | None = None
     changes: Sequence[Change] = ()
     aside: Mapping[Hashable, str] = field(default_factory=dict)
+    honest_error: Mapping[str, float | int | None] | None = None
 
     def _repr_html_(self) -> str:
         from .outcome_html import outcome_html  # for notebooks alone
@@ -164,6 +167,7 @@ class Outcome:
             "nash_gap_estimate": _gap_estimate([p.regret_estimate for p in listed]),
             "changes": [change.figures() for change in self.changes],
             "aside": {str(player): why for player, why in self.aside.items()},
+            **({} if self.honest_error is None else {"honest_error": dict(self.honest_error)}),
         }
         cleaned: dict[str, Any] = finite(figures)
         return cleaned
@@ -219,6 +223,7 @@ def conclude(
         looks=tuple(monitor.looks),
         examiner=examiner,
         aside=last.aside,
+        honest_error=None if isinstance(game, FleetGame) else honest_error(game, monitor),
         changes=() if stages is None else changes_of(monitor.trace, monitor.last.time, stages),
     )
 

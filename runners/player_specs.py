@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from ..games import ARRAY_GRAPHS, Gossip, PlayerSpec, StepSize
 from .experiment import Experiment, ExperimentError, require_unused
+from .hostility import with_conducts
 from .neural_games import black_box_specs
 from .private_data import families_and_shards
 
@@ -27,9 +28,8 @@ def player_specs(
     """
     if experiment.model.start == "common":
         raise ExperimentError(f"model.start is 'common', which needs a generator of arrays: {', '.join(ARRAY_GRAPHS)}")
-    if experiment.model.family is None:
-        return black_box_specs(experiment, players, only)
-    return _family_specs(experiment, players, only)
+    make = black_box_specs if experiment.model.family is None else _family_specs
+    return with_conducts(experiment, players, make(experiment, players, only))
 
 
 def _family_specs(

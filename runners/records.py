@@ -61,6 +61,10 @@ _LOOKS = pa.schema(
         ("log_density", pa.float64()),
     ]
 )
+_SHARES = pa.schema(
+    [("time", pa.float64()), ("listener", pa.string()), ("sender", pa.string()), ("share", pa.float64())]
+)
+_HONEST = pa.field("honest_error_rms", pa.float64())
 _SCHEMAS = {"run": RUN_SCHEMA, "players": PLAYER_SCHEMA, "looks": _LOOKS}
 _SCORES = ("accuracy", "auc", "log_class", "log_density")
 
@@ -68,7 +72,8 @@ _SCORES = ("accuracy", "auc", "log_class", "log_density")
 class RecordWriter:
     """Writes records to `DIR/run-00000.parquet`, … (one row each) and `DIR/players-00000.parquet`, … (one a player).
 
-    Close looks go to `DIR/looks-00000.parquet`, …, a row a player.
+    Close looks go to `DIR/looks-00000.parquet`, …, a row a player, and what listeners with a defence learned from to
+    `DIR/shares-00000.parquet`, …, a row for each neighbour of theirs.
 
     A part is written whole or not at all, after 20,000 rows or 5 seconds, and never touched again. What came after the
     last part is in a log beside it, see `RecordTable`: a killed process loses no record that it had written. Of a fleet
@@ -82,6 +87,7 @@ class RecordWriter:
         resume: whether records that are there are kept, and logs of a process that was killed recovered; else they are
             removed.
         timed: whether wall-clock seconds are recorded. Without, a run in virtual time always leaves the same records.
+        hostile: whether some players are not honest: the run then has the column `honest_error_rms`.
 
     Attributes:
         recovered: what `resume` brought back; None without.
@@ -98,18 +104,23 @@ class RecordWriter:
         parts: Mapping[str, int] | None = None,
         resume: bool = False,
         timed: bool = True,
+        hostile: bool = False,
     ) -> None:
         if resume and parts is not None:
             raise ValueError("parts and resume were both given, expected one; parts go back, resume keeps all there is")
         directory = run_path(directory)
         directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
         self._names, self._players = players, [str(p) for p in players[:_MOST_PLAYERS]]
         self._timed = timed
         begun = None if resume else {"run": 0, "players": 0, "looks": 0, **(parts or {})}
+        self._hostile = hostile
+        schemas = {**_SCHEMAS, "run": RUN_SCHEMA.append(_HONEST)} if hostile else _SCHEMAS
         self._run, self._each, self._looks = self._tables = [
             RecordTable(directory, name, schema, None if begun is None else begun[name])
-            for name, schema in _SCHEMAS.items()
+            for name, schema in schemas.items()
         ]
+        self._shares = RecordTable(directory, "shares", _SHARES, None if begun is None else begun.get("shares", 0))
         self.recovered = self._recover() if resume else None
 
     def __enter__(self) -> "RecordWriter":
@@ -124,6 +135,7 @@ class RecordWriter:
         """Adds a record."""
         if not (isinstance(record.players, PlayerArrays) and len(record.players) > _MOST_PLAYERS):
             self._write_players(record)
+        self._write_shares(record)
         totals = record.all_players
         self._run.add(  # after the players: a record is whole once its row of the run is there
             {
@@ -135,9 +147,11 @@ class RecordWriter:
                 "nash_gap": [_known(totals.nash_gap)],
                 "error_rms": [_known(totals.error_rms)],
                 "amplitude": [_known(record.amplitude)],
+                **({_HONEST.name: [_known(record.honest_error_rms)]} if self._hostile else {}),
             }
         )
-        if self._each.due or self._run.due:
+        if self._each.due or self._run.due or self._shares.due:
+            self._shares.flush()
             self._each.flush()
         if self._run.due:
             self._run.flush()
@@ -164,7 +178,9 @@ class RecordWriter:
     def flush(self) -> dict[str, int]:
         """Makes parts of what is left, and tells the number of parts of each table."""
         # In this order: no part of the run tells of players that are in no part.
-        return {"players": self._each.flush(), "run": self._run.flush(), "looks": self._looks.flush()}
+        shares = self._shares.flush()
+        made = {"players": self._each.flush(), "run": self._run.flush(), "looks": self._looks.flush()}
+        return {**made, "shares": shares} if shares else made
 
     def close(self) -> None:
         """Makes parts of what is left."""
@@ -187,6 +203,17 @@ class RecordWriter:
             }
         )
 
+    def _write_shares(self, record: Record) -> None:
+        if not isinstance(record.players, list):
+            return
+        guarded = [(name, v.shares) for name, v in zip(self._names, record.players, strict=False) if v.shares]
+        rows = [(str(listener), str(sender), share) for listener, held in guarded for sender, share in held.items()]
+        if rows:
+            listeners, senders, shares = map(list, zip(*rows, strict=True))
+            self._shares.add(
+                {"time": [record.time] * len(rows), "listener": listeners, "sender": senders, "share": shares}
+            )
+
     def _recover(self) -> Recovered:
         rows, dropped = {}, 0
         for name, table in zip(_SCHEMAS, self._tables, strict=True):
@@ -195,8 +222,18 @@ class RecordWriter:
         # A record that was not written to its end has rows of players, and none of the run.
         beyond = max(0, self._each.rows() - self._run.rows() * len(self._names))
         self._each.cut(beyond)
+        self._shares.recover()
+        self._shares.cut(self._shares_beyond())
         rows["players"] = max(0, rows["players"] - beyond)
         return Recovered(rows, beyond, dropped)
+
+    def _shares_beyond(self) -> int:
+        """Rows of shares that came after the last row of the run."""
+        shares, run = (read_table(self._directory, name) for name in ("shares", "run"))
+        if shares is None:
+            return 0
+        last = -np.inf if run is None or not len(run) else run["time"].to_numpy()[-1]
+        return int((shares["time"].to_numpy() > last).sum())
 
 
 def read_records(directory: RunPath | str, name: str = "run") -> Any:
@@ -206,7 +243,8 @@ def read_records(directory: RunPath | str, name: str = "run") -> Any:
 
     Arguments:
         directory: the folder `records`, a path or a URL.
-        name: `run`, one row per record, `players`, one per record and player, or `looks`, one per look and player.
+        name: `run`, one row per record, `players`, one per record and player, `looks`, one per look and player, or
+            `shares`, one per record, listener with a defence and neighbour.
 
     Raises:
         FileNotFoundError: there is no record of this name.

@@ -78,12 +78,17 @@ def _deliver(
     note: Callable[[Hashable, Hashable, Message], None],
 ) -> tuple[int, int]:
     sent, size = 0, 0
+<<<<<<< HEAD
     for sender, move in zip(players, moves, strict=True):
         for listener, message in move.messages.items():
+=======
+    for move in moves:
+        for listener, message in (*move.messages.items(), *move.more):
+>>>>>>> w-hostile
             players[listener].receive(message)
             note(sender, listener, message)
             size += message.nbytes
-        sent += len(move.messages)
+        sent += len(move.messages) + len(move.more)
     for asker, move in zip(players, moves, strict=True):
         for neighbour in move.requests:
             answer = players[neighbour].answer(asker)
@@ -122,4 +127,5 @@ def view_player(player: Player) -> PlayerView:
         player.mailbox.counts.copy(),
         dict(player.rejected),
         player.mailbox.staleness(player.moves),
+        shares=player.shares,
     )

@@ -6,7 +6,9 @@ __all__ = [
     "ChangesSection",
     "ChurnSection",
     "ClusterSection",
+    "ConductSection",
     "DataSection",
+    "DefenceSection",
     "DurationSection",
     "EdgeSection",
     "GossipSection",
@@ -14,6 +16,7 @@ __all__ = [
     "ModelSection",
     "NetworkSection",
     "ObserveSection",
+    "OneDefenceSection",
     "PartitionSection",
     "PlaySection",
     "Section",
@@ -220,6 +223,33 @@ class ChangesSection(Section):
     file: Path | None = None
     events: list[tuple[float, str, str]] = []
     rule: str = RULES[0]
+
+
+class ConductSection(Section):
+    """Players that do not keep to the rules: `players` by name, and a `share` of all of them with one `behaviour`.
+
+    A behaviour has a `kind` of `games.CONDUCTS` and the options of it; who is in the share is drawn by `seed`.
+    """
+
+    players: dict[str, dict[str, Any]] = {}
+    share: float = Field(0.0, ge=0, le=1)
+    behaviour: dict[str, Any] = {}
+    seed: int = Field(0, ge=0)
+
+
+class OneDefenceSection(Section):
+    """What a listener does against bad neighbours; see `games.Defence`. `{}` is a screen, or trust, by its defaults."""
+
+    screen: dict[str, float] | None = None
+    trust: dict[str, float] | None = None
+    clip: float | None = None
+    rows: int = 100
+
+
+class DefenceSection(OneDefenceSection):
+    """The defence of all players; `players` gives single ones another, `{}` none."""
+
+    players: dict[str, OneDefenceSection] = {}
 
 
 class PlaySection(Section):

@@ -18,6 +18,7 @@ from .directory import RunDirectory
 from .examination import Examiner, Look
 from .experiment import Experiment, ExperimentError
 from .fleet_world import fleet_options, require_fleet
+from .honesty import has_hostile
 from .keeping import Interrupted, keeper_of
 from .kept_batches import keeping_batches, require_keeping
 from .looks import Looks
@@ -95,7 +96,12 @@ class Session:
             f"{plan.name}: {len(self._game.players)} players on {settings.runner}; {plan.description}", highlight=False
         )
         with (
-            RecordWriter(records, self._game.players, **({} if keeper is None else keeper.writing)) as writer,
+            RecordWriter(
+                records,
+                self._game.players,
+                hostile=has_hostile(self._game),
+                **({} if keeper is None else keeper.writing),
+            ) as writer,
             _progress(settings.moves, console) as show,
             _interruptible(enabled=keeper is not None) as told_to_stop,
             open_observers(plan, self.directory.path, self._game.players) as observers,

@@ -68,6 +68,7 @@ def _array_game(experiment: Experiment) -> FleetGame:
                 f"{key} is {value!r}, but generator {experiment.topology.generator!r} makes arrays, for which it must "
                 f"be {expected!r}; take a generator of networkx for anything else"
             )
+    require_unused(f"generator {experiment.topology.generator}", experiment, ("conduct", "defence"))
     if not isinstance(alpha.self_weight, float | int):
         raise ExperimentError("alpha.self_weight must be one number for all players of a graph of arrays")
     graph_rng = np.random.default_rng(experiment.topology.seed)

@@ -277,7 +277,7 @@ class Simulation:
             self._schedule_move(player)
 
     def _send(self, sender: Hashable, move: Move) -> None:
-        for listener, message in move.messages.items():
+        for listener, message in (*move.messages.items(), *move.more):
             self._carry(sender, listener, message.nbytes, "deliver", sender, listener, message)
         for neighbour in move.requests:
             self._carry(sender, neighbour, 0, "request", sender, neighbour)

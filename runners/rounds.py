@@ -78,13 +78,8 @@ def _deliver(
     note: Callable[[Hashable, Hashable, Message], None],
 ) -> tuple[int, int]:
     sent, size = 0, 0
-<<<<<<< HEAD
     for sender, move in zip(players, moves, strict=True):
-        for listener, message in move.messages.items():
-=======
-    for move in moves:
         for listener, message in (*move.messages.items(), *move.more):
->>>>>>> w-hostile
             players[listener].receive(message)
             note(sender, listener, message)
             size += message.nbytes

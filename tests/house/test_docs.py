@@ -18,7 +18,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
 SLOW_COMMAND = re.compile(r"run (delay|digits-hvae|hospitals)|run digits (?!--runner)|study")
-SLOW_PAGES = ["models.md", "studies.md"]
+SLOW_PAGES = ["models.md", "neural.md", "studies.md"]
 WALKED = ["own-graph.md", "report.md", "tutorial.md"]
 """Pages whose commands run too, in the order of the page and in one folder."""
 

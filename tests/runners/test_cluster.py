@@ -179,7 +179,7 @@ class TestInOneSession:
         ("family", "topology"),
         [
             ("gaussian", "ring"),
-            ("class-conditional-bernoulli", "directed cycle"),
+            pytest.param("class-conditional-bernoulli", "directed cycle", marks=pytest.mark.slow),
             pytest.param("poisson", "star", marks=pytest.mark.slow),
             pytest.param("categorical", "two anchored", marks=pytest.mark.slow),
             pytest.param("gaussian-diagonal", "complete", marks=pytest.mark.slow),

@@ -125,7 +125,8 @@ def test_error_and_regret_settle_where_theory_says(family: str, topology: str) -
 
 
 @pytest.mark.parametrize(
-    ("family", "topology"), [("gaussian", "star"), ("gaussian", "two anchored"), ("poisson", "ring")]
+    ("family", "topology"),
+    [("gaussian", "star"), pytest.param("gaussian", "two anchored", marks=pytest.mark.slow), ("poisson", "ring")],
 )
 def test_figures_are_exact_where_the_noise_does_not_depend_on_the_state(family: str, topology: str) -> None:
     """V is constant for the Gaussian and linear for Poisson, so that E V(μ) = V(μ*), and the floor is no expansion.

@@ -1,10 +1,10 @@
-"""What tests of runs on Ray share: a session, games, processes and journals, and trees that are compared bit by bit."""
+"""What tests of runs on Ray share: a session, games, processes and journals."""
 
 import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from nashgossip.games import Batch, Game, Gaussian, Gossip, PlayerSpec
+from nashgossip.games import Game, Gaussian, Gossip, PlayerSpec
 from nashgossip.runners import read_journal
 from nashgossip.topology import attach_alpha, generate_graph
 
@@ -59,35 +59,6 @@ def ring_game(
         gossip = Gossip(style=settings.get("style", "push"))
         specs[player] = PlayerSpec(family=PAIR, data=data, samples=samples, gossip=gossip, **own)
     return Game(graph, specs)
-
-
-def frozen(tree: Any) -> Any:
-    """A tree of arrays as something that == compares bit for bit."""
-    if isinstance(tree, np.ndarray):
-        return str(tree.dtype), tree.shape, tree.tobytes()
-    if isinstance(tree, Batch):
-        return frozen(dict(tree.arrays))
-    if isinstance(tree, Mapping):
-        return {str(key): frozen(value) for key, value in tree.items()}
-    return [frozen(value) for value in tree] if isinstance(tree, list | tuple) else tree
-
-
-def differences(first: Any, second: Any, path: str = "") -> list[str]:
-    """Where two trees of mappings, lists, arrays and values are not the same to the last bit."""
-    if isinstance(first, Mapping) and isinstance(second, Mapping):
-        if list(first) != list(second):
-            return [f"{path}: keys {list(first)} and {list(second)}"]
-        return [found for key in first for found in differences(first[key], second[key], f"{path}/{key}")]
-    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
-        if len(first) != len(second):
-            return [f"{path}: lengths {len(first)} and {len(second)}"]
-        pairs = enumerate(zip(first, second, strict=True))
-        return [found for k, (a, b) in pairs for found in differences(a, b, f"{path}/{k}")]
-    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
-        same = first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()
-    else:
-        same = type(first) is type(second) and first == second
-    return [] if same else [f"{path}: {first!r} and {second!r}"]
 
 
 def wait_until(holds: Callable[[], Any], seconds: float = 30.0) -> bool:

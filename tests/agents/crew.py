@@ -3,7 +3,7 @@
 import asyncio
 import pickle
 import threading
-from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -280,15 +280,6 @@ def plain_rounds(game: Game, seed: int, rounds: int) -> dict[Hashable, Player]:
                 assert players[listener].receive(message) is None
         made = [p.move() for p in players.values()]
     return players
-
-
-def frozen(node: Any) -> Any:
-    """A state in a form in which == compares every bit."""
-    if isinstance(node, Mapping):
-        return {key: frozen(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [frozen(value) for value in node]
-    return (node.dtype.str, node.shape, node.tobytes()) if isinstance(node, np.ndarray) else node
 
 
 def uneven(seed: int) -> Callable[[Hashable, Hashable, PlayerActor], Handle]:

@@ -17,6 +17,7 @@ from nashgossip.games import Game, Gossip
 from nashgossip.runners import play
 from nashgossip.runners.checkpoint_store import CheckpointStore
 
+from ..trees import frozen
 from .crew import (
     BOUND_S,
     FailingAfter,
@@ -26,7 +27,6 @@ from .crew import (
     asking,
     connected,
     directed,
-    frozen,
     message,
     pair,
     plain_rounds,

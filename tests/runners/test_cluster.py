@@ -20,7 +20,8 @@ from nashgossip.games import Batch, Game, Gaussian, PlayerSpec, Space, synthetic
 from nashgossip.runners import Deployment, Outcome, PlayerLostError, StallError, StartError, play
 from nashgossip.topology import attach_alpha, generate_graph
 
-from ..ray_runs import alive, differences, free_cpus, ray_session, wait_until
+from ..ray_runs import alive, free_cpus, ray_session, wait_until
+from ..trees import differences
 
 PLAYERS = 4
 BATCHES = 10

@@ -11,7 +11,8 @@ import ray
 from nashgossip.games import Game
 from nashgossip.runners import Deployment, play
 
-from ..ray_runs import frozen, ring_game
+from ..ray_runs import ring_game
+from ..trees import frozen
 
 pytestmark = pytest.mark.slow
 

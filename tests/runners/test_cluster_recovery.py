@@ -19,7 +19,8 @@ from nashgossip.games import Batch, Game, Space
 from nashgossip.runners import Deployment, Looks, Outcome, PlayerLostError, command, play, read_journal
 from nashgossip.topology import membership
 
-from ..ray_runs import PAIR, alive, frozen, process_of, ray_session, ring_game, wait_until
+from ..ray_runs import PAIR, alive, process_of, ray_session, ring_game, wait_until
+from ..trees import frozen
 
 SEED = 3
 

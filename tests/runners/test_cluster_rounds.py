@@ -14,7 +14,8 @@ from nashgossip.games import Game, Gaussian, Gossip, PlayerSpec, StepSize
 from nashgossip.runners import Deployment, command, play
 from nashgossip.topology import GraphSequence, attach_alpha, generate_graph, membership
 
-from ..ray_runs import frozen, ray_session
+from ..ray_runs import ray_session
+from ..trees import frozen
 
 FAMILY = Gaussian((2,))
 PLAYERS = 5

@@ -1,6 +1,6 @@
 """Virtual time: equal to rounds where nothing takes time, resumed exactly, and as fast and as noisy as predicted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from nashgossip.runners.checkpoint import load_tree, save_tree
 from nashgossip.runners.network import Churn, Duration, Link, Network, Partition, schedule_of
 from nashgossip.runners.virtual import Simulation, virtual
 from nashgossip.topology import GraphSequence, attach_alpha, failing_edges, generate_graph
+
+from ..trees import frozen
 
 STANDARD_ERRORS = 4
 SPACE = Space((Variable("x", "real"),))
@@ -100,17 +102,6 @@ def noisy(
         for p in graph
     }
     return Game(graph, specs)
-
-
-def frozen(tree: Any) -> Any:
-    """A tree of arrays as something that == compares bit for bit."""
-    if isinstance(tree, np.ndarray):
-        return str(tree.dtype), tree.shape, tree.tobytes()
-    if isinstance(tree, Batch):
-        return frozen(dict(tree.arrays))
-    if isinstance(tree, Mapping):
-        return {str(key): frozen(value) for key, value in tree.items()}
-    return [frozen(value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 
 def everything(observed: Observation) -> Any:

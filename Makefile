@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 TORCH ?= torch==2.13.0
 
 BIN := $(VENV)/bin
-TESTED := $(addprefix $(VENV)/.has-,test browser docs neural languages photographs tensorboard watch)
+TESTED := $(addprefix $(VENV)/.has-,test browser docs neural languages photographs privacy tensorboard watch)
 PACKAGES := agents games runners topology
 SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name '*.pyi' -o -name '*.yaml' -o -name py.typed -o -name '*.css' -o -name '*.html' -o -name '*.js'))
 

@@ -34,6 +34,7 @@ from .protocols import HasClasses as HasClasses
 from .protocols import HasCompletion as HasCompletion
 from .protocols import HasLogDensity as HasLogDensity
 from .protocols import HasMeanParameters as HasMeanParameters
+from .protocols import HasPrivacy as HasPrivacy
 from .protocols import Source as Source
 from .protocols import State as State
 from .scores import Scores as Scores

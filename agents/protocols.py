@@ -6,6 +6,7 @@ __all__ = [
     "HasCompletion",
     "HasLogDensity",
     "HasMeanParameters",
+    "HasPrivacy",
     "Source",
     "State",
 ]
@@ -17,7 +18,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..games import Batch, Space
+from ..games import Batch, PrivacySpent, Space
 
 State: TypeAlias = Mapping[str, Any]
 """A tree of dictionaries and lists whose leaves are arrays, numbers, strings, booleans and None: no pickle."""
@@ -100,4 +101,16 @@ class HasMeanParameters(Protocol):
     @property
     def mean_parameters(self) -> NDArray[np.float64]:
         """μ: `[size]`."""
+        ...
+
+
+@runtime_checkable
+class HasPrivacy(Protocol):
+    """Optional: a model that learns from the sources marked `own` with differential privacy, within a budget.
+
+    What it spends is part of its state. When its budget pays for no further step, `learn` changes nothing.
+    """
+
+    def privacy_spent(self) -> PrivacySpent:
+        """What all calls of `learn` so far have spent."""
         ...

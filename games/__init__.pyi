@@ -81,6 +81,9 @@ from .polymnist import load_published_polymnist as load_published_polymnist
 from .prediction import Mode as Mode
 from .prediction import Prediction as Prediction
 from .prediction import predict as predict
+from .privacy import Privacy as Privacy
+from .privacy import PrivacyError as PrivacyError
+from .privacy import PrivacySpent as PrivacySpent
 from .random_tables import load_random_tables as load_random_tables
 from .rowless import without_rows as without_rows
 from .schedule import Schedule as Schedule

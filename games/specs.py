@@ -13,6 +13,7 @@ from .conduct import Conduct
 from .defence import Defence
 from .family import ExponentialFamily
 from .gossip import Gossip
+from .privacy import Privacy
 from .space import Batch
 from .summary import DataSummary
 
@@ -81,6 +82,7 @@ class PlayerSpec:
         conduct: what it does instead of what an honest player does; None for an honest one. Theory takes it for honest,
             but for `predict_poisoned`.
         defence: what it does against bad neighbours; None for nothing.
+        privacy: budget of differential privacy of its private rows; None for no privacy.
     """
 
     family: ExponentialFamily | None = None
@@ -97,6 +99,7 @@ class PlayerSpec:
     summary: DataSummary | None = None
     conduct: Conduct | None = None
     defence: Defence | None = None
+    privacy: Privacy | None = None
 
     def __post_init__(self) -> None:
         if self.family is None and self.model is None:

@@ -36,6 +36,7 @@ from .sections import (
     NetworkSection,
     ObserveSection,
     PlaySection,
+    PrivacySection,
     Section,
     TopologySection,
 )
@@ -66,6 +67,7 @@ class Experiment(Section):
     changes: ChangesSection = ChangesSection()
     conduct: ConductSection = ConductSection()
     defence: DefenceSection = DefenceSection()
+    privacy: PrivacySection = PrivacySection()
     play: PlaySection = PlaySection()
     cluster: ClusterSection = ClusterSection()
     observe: ObserveSection = ObserveSection()

@@ -17,8 +17,10 @@ __all__ = [
     "NetworkSection",
     "ObserveSection",
     "OneDefenceSection",
+    "OnePrivacySection",
     "PartitionSection",
     "PlaySection",
+    "PrivacySection",
     "Section",
     "SplitSection",
     "StepSection",
@@ -250,6 +252,21 @@ class DefenceSection(OneDefenceSection):
     """The defence of all players; `players` gives single ones another, `{}` none."""
 
     players: dict[str, OneDefenceSection] = {}
+
+
+class OnePrivacySection(Section):
+    """What a player lets others learn of its private rows; see `games.Privacy`. An infinite ε is no privacy."""
+
+    epsilon: float = Field(float("inf"), gt=0)
+    delta: float = Field(1e-5, gt=0, lt=1)
+    clip: float | None = Field(None, gt=0, allow_inf_nan=False)
+    noise: float | None = Field(None, gt=0, allow_inf_nan=False)
+
+
+class PrivacySection(OnePrivacySection):
+    """The privacy of all players; `players` gives single ones another."""
+
+    players: dict[str, OnePrivacySection] = {}
 
 
 class PlaySection(Section):

@@ -9,9 +9,10 @@ from typing import Any, NoReturn, TypeVar, final
 
 from .message import Message
 from .parcels import Parcel, parcels_of
-from .player import ModelError, Move, Player
+from .player import ModelError, Player
 from .protocols import State
 from .seat import Seat
+from .speaker import Move
 
 T = TypeVar("T")
 

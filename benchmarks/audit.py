@@ -30,7 +30,7 @@ def audited(alpha: float, seed: int, shadows: int) -> Audit:
     plan = load_experiment("digits", [*SETTINGS, f"self_weight={alpha}", f"seed={seed}"])
     game = build_game(plan)
     assert isinstance(game, Game)
-    kept = KeptBatches(game.players, plan.audit.batches)
+    kept = KeptBatches.of(game, plan.audit.batches)
     for _ in rounds(game, seed=seed, moves=plan.play.moves, every=plan.play.moves, on_delivery=kept.add):
         pass
     return audit_batches(plan, game, kept.batches, shadows=shadows, seed=seed)

@@ -67,8 +67,8 @@ def audit_run(
 ) -> Audit:
     """Attacks what a run has kept of its exchange.
 
-    Private rows are made again from the experiment and its seed; they are on no record. An attacker at distance d of a
-    player pools what all players at distance d − 1 from it published: more than any single listener hears.
+    Private rows are made again here from the experiment and its seed; they are on no record. An attacker at distance d
+    of a player pools what all players at distance d − 1 from it published: more than any single listener hears.
 
     Arguments:
         run: a run directory or its URL, of an experiment with `audit.batches` above 0.
@@ -85,12 +85,12 @@ def audit_run(
         raise ValueError(f"shadows is {shadows}, expected 0 for none, or at least 8 games")
     directory = RunDirectory.existing(run)
     experiment = load_experiment(directory.path / "experiment.yaml")
-    if experiment.audit.batches == 0 or experiment.play.runner not in ("rounds", "virtual"):
+    if experiment.audit.batches == 0:
         raise NoBatchesError(
-            f"{directory.path} has kept no published batches (audit.batches is {experiment.audit.batches}); play it "
-            "again with --set audit.batches=20, on the runner rounds or virtual"
+            f"{directory.path} has kept no published batches (audit.batches is 0); play it again with "
+            "--set audit.batches=20"
         )
-    game = build_game(experiment)
+    game = build_game(_read_here(experiment))
     assert isinstance(game, Game)  # arrays are played by the runner fleet alone
     return audit_batches(experiment, game, read_kept(directory.path, game), shadows=shadows, seed=seed, on_step=on_step)
 
@@ -140,6 +140,11 @@ def audit_batches(
         _finding(unit, found, on_canaries, rng) for unit, found, on_canaries in zip(units, scores, planted, strict=True)
     )
     return _concluded(experiment.name, scores, planted, findings, played, notes, rng)
+
+
+def _read_here(experiment: Experiment) -> Experiment:
+    """The same experiment with all rows read in this process, whoever read them when it was played."""
+    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"where": "driver"})})
 
 
 def _victims(experiment: Experiment, game: Game, notes: list[str]) -> list[_Victim]:

@@ -27,7 +27,7 @@ from nashgossip.runners import (
 from nashgossip.runners.audit_attacks import density_ratio, exposure, nearest, reconstruction
 from nashgossip.runners.audit_figures import Scores, strength
 from nashgossip.runners.audit_rows import Lens, copies, distances
-from nashgossip.runners.audit_shadows import likelihood_ratio, shadow_games
+from nashgossip.runners.audit_shadows import likelihood_ratio, shadow_games, twin
 from nashgossip.runners.command import app
 from nashgossip.topology import attach_alpha, generate_graph
 
@@ -64,7 +64,7 @@ def path_game(model: Any, seed: int, *, n: int = 3, rows: int = 40, samples: int
 
 
 def audited(game: Game, seed: int, shadows: int = 8, settings: tuple[str, ...] = ()) -> Audit:
-    plan, kept = load_experiment("ring", [*PLAN, *settings]), KeptBatches(game.players, 4)
+    plan, kept = load_experiment("ring", [*PLAN, *settings]), KeptBatches.of(game, 4)
     for _ in rounds(game, seed=seed, moves=8, every=8, on_delivery=kept.add):
         pass
     return audit_batches(plan, game, kept.batches, shadows=shadows, seed=seed)
@@ -153,6 +153,18 @@ def test_every_row_is_held_out_as_often_in_shadow_games():
     other = next(iter(shadow_games(plan, game, pools, 1, seed=2)))
     assert not np.array_equal(other.learned[0], found[0].learned[0])
     assert {k.sender for k in other.batches} == set(game.players)
+
+
+@pytest.mark.parametrize(("mode", "runner"), [("asynchronous", "virtual"), ("synchronous", "rounds")])
+def test_shadow_games_are_those_of_the_twin(mode: str, runner: str) -> None:
+    settings = ["play.every=2", "network.loss=0.5", "changes.kind=membership", "changes.events=[[3,'1',join]]"]
+    plan = load_experiment("ring", ["topology.arguments.n=4", "moves=6", "runner=ray", f"mode={mode}", *settings])
+    found = twin(plan)
+    assert (found.play.runner, found.play.every, found.play.moves) == (runner, None, 6)
+    assert (found.network.compute.kind, found.network.loss) == ("exponential", 0.0)
+    assert found.changes == plan.changes
+    here = load_experiment("ring", ["runner=virtual"])
+    assert twin(here) is here
 
 
 def test_distances_by_hand():
@@ -312,7 +324,8 @@ def test_a_directory_that_cannot_be_written_to_is_told(found: Audit, tmp_path: P
 
 def test_built_games_are_audited_in_virtual_time_too():
     plan = load_experiment("ring", ["runner=virtual", "moves=3", "audit.batches=3", "data.rows=30", "play.samples=20"])
-    game, kept = build_game(plan), KeptBatches(range(10), 3)
+    game = build_game(plan)
+    kept = KeptBatches.of(game, 3)
     from nashgossip.runners import virtual
 
     for _ in virtual(game, seed=1, moves=3, on_delivery=kept.add):

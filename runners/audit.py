@@ -139,7 +139,7 @@ def audit_batches(
     findings = tuple(
         _finding(unit, found, on_canaries, rng) for unit, found, on_canaries in zip(units, scores, planted, strict=True)
     )
-    return _concluded(experiment.name, scores, planted, findings, played, notes, rng)
+    return _concluded(experiment, scores, planted, findings, played, notes, rng)
 
 
 def _read_here(experiment: Experiment) -> Experiment:
@@ -284,7 +284,7 @@ def _exposed(groups: Mapping[str, Sequence[Scores]], rng: np.random.Generator) -
 
 
 def _concluded(
-    name: str,
+    experiment: Experiment,
     scores: Sequence[Mapping[str, Scores]],
     planted: Sequence[Mapping[str, Scores]],
     findings: tuple[Finding, ...],
@@ -313,7 +313,8 @@ def _concluded(
         for f in together
     }
     leaks = {distance: p < _LEVEL for distance, p in by_distance.items()}
-    return Audit(name, findings, tuple(together), leaks, by_distance, played, tuple(notes))
+    settings = experiment.model_dump(mode="json")
+    return Audit(experiment.name, findings, tuple(together), leaks, by_distance, played, tuple(notes), settings)
 
 
 def _common(spaces: Sequence[Space]) -> Space | None:

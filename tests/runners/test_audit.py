@@ -274,6 +274,8 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     assert "default-src 'none'" in page
     assert "<script" not in page
     assert "distance 1: LEAK" in page
+    assert "Where it was audited" in page
+    assert "kind: empirical" in page  # the experiment is written out
 
 
 def test_json_is_one_object_and_the_seed_decides(run: Path):

@@ -134,12 +134,11 @@ def audit_batches(
         played = _shadow_attack(experiment, game, units, scores, shadows, seed, notes, on_step)
     elif units:
         notes.append("The likelihood-ratio attack was left out: no shadow games were played.")
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(len(units),)))
     planted = [_canary_scores(unit) for unit in units]
     findings = tuple(
-        _finding(unit, found, on_canaries, rng) for unit, found, on_canaries in zip(units, scores, planted, strict=True)
+        _finding(unit, found, on_canaries) for unit, found, on_canaries in zip(units, scores, planted, strict=True)
     )
-    return _concluded(experiment, scores, planted, findings, played, notes, rng)
+    return _concluded(experiment, scores, planted, findings, played, notes)
 
 
 def _read_here(experiment: Experiment) -> Experiment:
@@ -256,9 +255,7 @@ def _canary_scores(unit: _Unit) -> dict[str, Scores]:
     }
 
 
-def _finding(
-    unit: _Unit, scores: Mapping[str, Scores], on_canaries: Mapping[str, Scores], rng: np.random.Generator
-) -> Finding:
+def _finding(unit: _Unit, scores: Mapping[str, Scores], on_canaries: Mapping[str, Scores]) -> Finding:
     victim, space = unit.victim, unit.lens.space
     members, others = (b.restrict(space) for b in (victim.members, victim.others))
     published = [b.restrict(space) for b in unit.published]
@@ -267,15 +264,15 @@ def _finding(
         unit.distance,
         unit.publishers,
         sum(map(len, published)),
-        {name: strength(scores[name], rng) if name in scores else None for name in ATTACKS},
+        {name: strength(scores[name]) if name in scores else None for name in ATTACKS},
         reconstruction(unit.lens, members, others, published, unit.heard()[0]),
-        _exposed({name: [found] for name, found in on_canaries.items()}, rng),
+        _exposed({name: [found] for name, found in on_canaries.items()}),
         {**scores, **{f"canaries, {name}": found for name, found in on_canaries.items()}},
     )
 
 
-def _exposed(groups: Mapping[str, Sequence[Scores]], rng: np.random.Generator) -> dict[str, tuple[Strength, float]]:
-    told = {name: (pooled(found, rng), found) for name, found in groups.items()}
+def _exposed(groups: Mapping[str, Sequence[Scores]]) -> dict[str, tuple[Strength, float]]:
+    told = {name: (pooled(found), found) for name, found in groups.items()}
     return {
         name: (found, float(np.mean([exposure(s).bits for s in scores])))
         for name, (found, scores) in told.items()
@@ -290,16 +287,15 @@ def _concluded(
     findings: tuple[Finding, ...],
     played: int,
     notes: list[str],
-    rng: np.random.Generator,
 ) -> Audit:
     """Pools the players by distance, and tests."""
     together: list[Finding] = []
     for distance in sorted({f.distance for f in findings}):
         here = [k for k, f in enumerate(findings) if f.distance == distance]
-        attacks = {a: pooled([scores[k][a] for k in here if a in scores[k]], rng) for a in ATTACKS}
+        attacks = {a: pooled([scores[k][a] for k in here if a in scores[k]]) for a in ATTACKS}
         publishers = tuple(dict.fromkeys(p for k in here for p in findings[k].publishers))
         rows = max(findings[k].rows for k in here)
-        canaries = _exposed({a: [planted[k][a] for k in here] for a in planted[here[0]]}, rng) if planted else {}
+        canaries = _exposed({a: [planted[k][a] for k in here] for a in planted[here[0]]}) if planted else {}
         together.append(Finding(None, distance, publishers, rows, attacks, None, canaries))
     tests = [
         (f.distance, told.p)

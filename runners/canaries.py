@@ -11,8 +11,8 @@ import numpy as np
 from ..games import Batch, PlayerSpec
 from .experiment import Experiment, ExperimentError
 
-DECOYS = 2000
-"""Rows of the law of canaries that are not planted, a player: enough to tell 0.1 % of false positives."""
+DECOYS = 5000
+"""Rows of the law of canaries that are not planted, a player: enough to tell 0.1 % of false positives, and its doubt."""
 
 _CANARIES = 1021
 

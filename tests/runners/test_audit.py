@@ -132,12 +132,11 @@ def test_the_likelihood_ratio_is_that_of_the_law_where_the_law_is_known():
     learned = rng.random((games, n)) < 0.5
     shadows = (base + shift * learned + rng.standard_normal((games, n)))[:, :, None]
     told = (base + shift * (np.arange(n) < n // 2) + rng.standard_normal(n))[:, None]
-    measured = strength(likelihood_ratio(learned, shadows, told, n // 2), rng)
+    measured = strength(likelihood_ratio(learned, shadows, told, n // 2))
     assert measured.auc == pytest.approx(0.760, abs=0.03)  # Φ(1/√2)
     nothing = (base + rng.standard_normal((games, n)))[:, :, None]
     assert (
-        strength(likelihood_ratio(learned, nothing, told - shift * (np.arange(n) < n // 2)[:, None], n // 2), rng).p
-        > 0.01
+        strength(likelihood_ratio(learned, nothing, told - shift * (np.arange(n) < n // 2)[:, None], n // 2)).p > 0.01
     )
 
 
@@ -198,8 +197,8 @@ def test_a_density_ratio_tells_where_a_model_puts_too_much():
     members, others = (FAMILY.sample(np.zeros(6), 100, rng) for _ in range(2))
     lens = Lens(SPACE, Batch.concatenate([members, others]))
     jitter = members["x"][rng.integers(100, size=2000)] + 0.1 * rng.standard_normal((2000, 6))
-    caught = strength(density_ratio(lens, members, others, SPACE.batch({"x": jitter}), rng), rng)
-    fair = strength(density_ratio(lens, members, others, FAMILY.sample(np.zeros(6), 2000, rng), rng), rng)
+    caught = strength(density_ratio(lens, members, others, SPACE.batch({"x": jitter}), rng))
+    fair = strength(density_ratio(lens, members, others, FAMILY.sample(np.zeros(6), 2000, rng), rng))
     assert caught.auc_interval[0] > 0.6
     assert fair.p > 0.01
 

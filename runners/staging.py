@@ -41,7 +41,8 @@ def build_game(experiment: Experiment) -> Game | FleetGame:
     if experiment.topology.generator in ARRAY_GRAPHS:
         return _array_game(experiment)
     graph = bare_graph(experiment.topology)
-    return game_of(experiment, graph, plant_canaries(experiment, player_specs(experiment, list(graph))))
+    players = list(graph)
+    return game_of(experiment, graph, plant_canaries(experiment, players, player_specs(experiment, players)))
 
 
 def game_of(experiment: Experiment, graph: Any, specs: Mapping[Any, PlayerSpec]) -> Game:

@@ -7,6 +7,7 @@ import json
 import platform
 import re
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -174,6 +175,7 @@ class RunDirectory:
                 },
                 "rejected": dict(p.rejected),
                 "staleness": p.staleness,
+                **({} if p.privacy is None else {"privacy": asdict(p.privacy)}),
             }
             for p in outcome.players[:_MOST_PLAYERS]
         ]

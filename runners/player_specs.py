@@ -8,6 +8,7 @@ from ..games import ARRAY_GRAPHS, Gossip, PlayerSpec, StepSize
 from .experiment import Experiment, ExperimentError, require_unused
 from .hostility import with_conducts
 from .neural_games import black_box_specs
+from .privacy import with_privacy
 from .private_data import families_and_shards
 
 
@@ -29,7 +30,8 @@ def player_specs(
     if experiment.model.start == "common":
         raise ExperimentError(f"model.start is 'common', which needs a generator of arrays: {', '.join(ARRAY_GRAPHS)}")
     make = black_box_specs if experiment.model.family is None else _family_specs
-    return with_conducts(experiment, players, make(experiment, players, only))
+    found = with_conducts(experiment, players, make(experiment, players, only))
+    return with_privacy(experiment, players, found)
 
 
 def _family_specs(

@@ -183,8 +183,8 @@ def _family(players: list[Any], specs: list[PlayerSpec]) -> ExponentialFamily:
             )
         if spec.private is not None:
             raise NoShortcutError(
-                f"player {player} has a budget of privacy, which arrays do not account for; take runner rounds, virtual "
-                "or ray"
+                f"player {player} has a budget of privacy, which arrays do not account for; take runner rounds, "
+                "virtual or ray"
             )
         if not first.same_as(spec.family):
             raise NoShortcutError(

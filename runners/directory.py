@@ -7,7 +7,6 @@ import json
 import platform
 import re
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -175,7 +174,9 @@ class RunDirectory:
                 },
                 "rejected": dict(p.rejected),
                 "staleness": p.staleness,
-                **({} if p.privacy is None else {"privacy": asdict(p.privacy)}),
+                "epsilon": None if p.privacy is None else p.privacy.epsilon,
+                "delta": None if p.privacy is None else p.privacy.delta,
+                "exhausted": None if p.privacy is None else p.privacy.exhausted,
             }
             for p in outcome.players[:_MOST_PLAYERS]
         ]

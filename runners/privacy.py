@@ -1,6 +1,6 @@
 """From the section `privacy` of an experiment to the budgets of its players."""
 
-__all__ = ["with_new_noise", "with_privacy"]
+__all__ = ["budgets_of", "with_new_noise"]
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
@@ -17,26 +17,22 @@ _NOISE = 1031
 """Where the random numbers for the noise of releases begin among those spawned from a seed."""
 
 
-def with_privacy(
-    experiment: Experiment, players: Sequence[Hashable], specs: Mapping[Hashable, PlayerSpec]
-) -> dict[Hashable, PlayerSpec]:
-    """The specifications with the budgets of the experiment; each player, and each seed of a run, has its own noise.
+def budgets_of(experiment: Experiment, players: Sequence[Hashable]) -> dict[Hashable, Privacy | None]:
+    """The budget of each player; each player, and each seed of an experiment, has its own noise. Nothing is read.
 
     Arguments:
         experiment: the experiment.
         players: all of them, in the order of the graph.
-        specs: of all players, or of some.
 
     Raises:
         ExperimentError: a player who does not play, or rows of others that would be counted as a player's own.
     """
     section = experiment.privacy
     own = by_player(section.players, players, "privacy.players")
-    position = {player: k for k, player in enumerate(players)}
-    budgets = {player: _budget(own.get(player, section), experiment.seed, position[player]) for player in specs}
-    if any(budgets.values()):
+    found = {player: _budget(own.get(player, section), experiment.seed, k) for k, player in enumerate(players)}
+    if any(found.values()):
         _require_own_rows(experiment)
-    return {player: replace(spec, privacy=budgets[player]) for player, spec in specs.items()}
+    return found
 
 
 def with_new_noise(specs: Mapping[Any, PlayerSpec], seed: int) -> dict[Any, PlayerSpec]:

@@ -37,7 +37,13 @@ from ..topology import RULES
 class Section(BaseModel):
     """A section of an experiment file: unknown keys are refused, and nothing changes after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        coerce_numbers_to_str=True,
+        ser_json_inf_nan="constants",  # an infinite epsilon in a variant or a list must not come back as null
+    )
 
 
 class TopologySection(Section):

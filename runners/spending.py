@@ -1,8 +1,8 @@
 """What the players of a run spent of their budgets of privacy, and what privacy cost their equilibrium."""
 
-__all__ = ["has_private", "privacy_figures"]
+__all__ = ["has_private", "privacy_figures", "privacy_sentence"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..games import FleetGame, Game, NoClosedFormError, PrivacyCost, predict_privacy
@@ -43,6 +43,17 @@ def privacy_figures(game: Game | FleetGame, views: Sequence[PlayerView], *, chan
         "predicted_cost_rms": None if cost is None else cost.predicted_rms,
         "measured_cost_rms": None if cost is None else cost.measured_rms,
     }
+
+
+def privacy_sentence(figures: Mapping[str, Any]) -> str | None:
+    """The same in words, without a full stop; None where nobody has a budget."""
+    if figures.get("epsilon_max") is None:
+        return None
+    told = f"Privacy spent: ε up to {figures['epsilon_max']:.3g}, δ up to {figures['delta_max']:.3g}"
+    measured, predicted = figures["measured_cost_rms"], figures["predicted_cost_rms"]
+    if measured is None:
+        return told
+    return f"{told}; it shifts the equilibrium by RMS {measured:.3g}, predicted {predicted:.3g}"
 
 
 def _cost(game: Game) -> PrivacyCost | None:

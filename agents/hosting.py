@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..games import PrivacySpent
 from .message import Message
 from .player import ModelError
 from .seat import Seat
@@ -193,6 +194,7 @@ class PlayerReport:
         rejected: refused messages by reason.
         staleness: mean age of the letters held, in moves.
         shares: see `Player.shares`.
+        privacy: see `Player.privacy_spent`.
     """
 
     name: Hashable
@@ -204,6 +206,7 @@ class PlayerReport:
     rejected: Mapping[str, int]
     staleness: float
     shares: Mapping[Hashable, float] | None = None
+    privacy: PrivacySpent | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast, final
 
-from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, Space
+from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, PrivacySpent, Space
 from .conduct import Way
 from .inspection import RegretEstimate, estimate_regret
 from .mailbox import Letter, Mailbox
 from .message import Message
-from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, Source, State
+from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, HasPrivacy, Source, State
 from .scores import Scores, score
 from .sources import heard_sources, own_sources, scaled
 from .speaker import Move, Speaker
@@ -262,6 +262,11 @@ class Player:
         The rest was the share of the private rows.
         """
         return None if self._guard is None else dict(self._guard.shares)
+
+    @property
+    def privacy_spent(self) -> PrivacySpent | None:
+        """What the player has spent of its budget of privacy; None for one without."""
+        return self.model.privacy_spent() if isinstance(self.model, HasPrivacy) else None
 
     def pause(self, rate: float) -> float:
         """Waiting time to the next tick of a Poisson clock of the given rate, from the player's own stream."""

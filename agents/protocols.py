@@ -111,6 +111,6 @@ class HasPrivacy(Protocol):
     What it spends is part of its state. When its budget pays for no further step, `learn` changes nothing.
     """
 
-    def privacy_spent(self) -> PrivacySpent:
-        """What all calls of `learn` so far have spent."""
+    def privacy_spent(self) -> PrivacySpent | None:
+        """What all calls of `learn` so far have spent; None of a model that was made without a budget."""
         ...

@@ -43,7 +43,7 @@ class Seat:
     source: Reader | None = None
 
     def build(self) -> Player:
-        """The player, with a model of its own.
+        """The player, with a model of its own; one with privacy releases its statistics here.
 
         Raises:
             GameError: the rows are not here, or those that the source reads are not those of the summary.
@@ -100,6 +100,8 @@ def _model(spec: PlayerSpec) -> GenerativeModel:
         smoothing=spec.smoothing,
         step=spec.step,
         mean=spec.initial_mean(),
+        own=None if spec.private is None else spec.anchor(),
+        privacy=spec.private,
     )
 
 

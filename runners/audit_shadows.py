@@ -14,6 +14,7 @@ from ..games import Batch, Game, GameError
 from .audit_figures import Scores
 from .experiment import Experiment
 from .kept_batches import KeptBatch, KeptBatches
+from .privacy import with_new_noise
 from .sections import DurationSection, NetworkSection
 from .session import engine_options
 
@@ -76,7 +77,8 @@ def shadow_games(
         while True:
             learned = {player: ~_held_out(missed[player], len(pools[player][1]), rng) for player in whole}
             try:
-                batches = _play(experiment, _with_rows(game, pools, whole, learned), int(rng.integers(2**31)))
+                shadow = int(rng.integers(2**31))
+                batches = _play(experiment, _with_rows(game, pools, whole, learned, shadow), shadow)
                 break
             except (GameError, ModelError, ValueError):
                 tries += 1
@@ -153,8 +155,9 @@ def _with_rows(
     pools: Mapping[Hashable, tuple[Batch, Batch]],
     whole: Mapping[Hashable, Batch],
     learned: Mapping[Hashable, NDArray[np.bool_]],
+    seed: int,
 ) -> Game:
-    specs = dict(game.specs)
+    specs = with_new_noise(game.specs, seed)
     for player, rows in whole.items():
         spec = specs[player]
         mine, mask = spec.parts[0], learned[player]

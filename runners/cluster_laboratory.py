@@ -331,7 +331,14 @@ class Laboratory:
         if report is None or name in self._layout.absent[self.wiring]:
             return PlayerView(moves, None, {}, {}, 0.0)
         return PlayerView(
-            moves, report.mean, report.letters, report.rejected, report.staleness, report.bytes, report.shares
+            moves,
+            report.mean,
+            report.letters,
+            report.rejected,
+            report.staleness,
+            report.bytes,
+            report.shares,
+            report.privacy,
         )
 
     def _tell(self, event: str, **fields: Any) -> None:

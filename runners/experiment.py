@@ -23,6 +23,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from ..topology import UnknownNameError
+from .observer_sections import ObserveSection
 from .sections import (
     AlphaSection,
     AuditSection,
@@ -34,7 +35,6 @@ from .sections import (
     GossipSection,
     ModelSection,
     NetworkSection,
-    ObserveSection,
     PlaySection,
     PrivacySection,
     Section,

@@ -58,6 +58,7 @@ def game_of(experiment: Experiment, graph: Any, specs: Mapping[Any, PlayerSpec])
 def _array_game(experiment: Experiment) -> FleetGame:
     """A game without an object for any player; the rows of the private data are not made either."""
     play, model, data, alpha = experiment.play, experiment.model, experiment.data, experiment.alpha
+    require_unused("a graph of arrays", experiment, ("privacy",))
     wanted = {
         "play.runner": (play.runner, "fleet"),
         "data.source": (data.source, "synthetic"),

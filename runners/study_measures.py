@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from ..games import FleetGame, Game, NoClosedFormError, Oracle, oracle_of
+from ..games import FleetGame, Game, NoClosedFormError, Oracle, oracle_of, predict_privacy
 from ..games.collapse import predict_collapse
 from ..topology import UnanchoredError, homogenisation, influence, require_name, self_weights
 from .experiment import Experiment
@@ -219,6 +219,21 @@ def _letters(played: Played) -> Figures:
     }
 
 
+def _privacy(played: Played) -> Figures:
+    """Root mean square of μ* − μ* without privacy, predicted and of these releases; 0 where nobody has a budget.
+
+    `cost_nats` is the mean over players of the utility lost, KL(p without privacy ‖ p), at the equilibria.
+    """
+    game = _objects(played, "privacy")
+    oracle, cost = _oracle(game, "privacy"), predict_privacy(game)
+    now, shift = oracle.equilibrium, cost.shift
+    return {
+        "cost_predicted": cost.predicted_rms,
+        "cost_measured": cost.measured_rms,
+        "cost_nats": None if shift is None else float(oracle.family.kl(now - shift, now).mean()),
+    }
+
+
 def _speed(played: Played) -> Figures:
     """Wall-clock speed of the engine, which is another in every run: moves of players a second, and seconds."""
     seconds, moves = played.last.seconds, played.outcome.summary()["moves"]
@@ -261,6 +276,7 @@ MEASURES: dict[str, Callable[..., Figures]] = {
     "letters": _letters,
     "likeness": _likeness,
     "players": _players,
+    "privacy": _privacy,
     "reach": _reach,
     "speed": _speed,
 }

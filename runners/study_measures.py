@@ -1,6 +1,6 @@
 """What a study measures of each of its trials: columns of its table, by the name of the measure."""
 
-__all__ = ["MEASURES", "Played", "measured", "require_measures"]
+__all__ = ["MEASURES", "PLAYER_FIGURES", "Played", "measured", "require_measures"]
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -240,7 +240,7 @@ def _speed(played: Played) -> Figures:
     return {"play_seconds": seconds, "moves_per_second": moves / seconds if seconds > 0 else None}
 
 
-_PLAYERS: dict[str, Callable[[PlayerOutcome], float | None]] = {
+PLAYER_FIGURES: dict[str, Callable[[PlayerOutcome], float | None]] = {
     "total_variation": lambda p: p.total_variation,
     "classes": lambda p: float(len(p.generates)),
     "frechet_own": lambda p: None if p.quality is None else p.quality.frechet.get("own"),
@@ -254,13 +254,14 @@ _PLAYERS: dict[str, Callable[[PlayerOutcome], float | None]] = {
     "log_class": lambda p: None if p.scores is None else p.scores.log_class,
     "log_density": lambda p: None if p.scores is None else p.scores.log_density,
 }
+"""What the measure `players` reads of each player."""
 
 
 def _players(played: Played, *, single: bool = False) -> Figures:
     """Means over players of what `players.json` tells of each, as far as it is known; with `single` also of each."""
     _objects(played, "players")
     found: Figures = {}
-    for name, read in _PLAYERS.items():
+    for name, read in PLAYER_FIGURES.items():
         each = {str(p.player): read(p) for p in played.outcome.players if p.present}
         known = [v for v in each.values() if v is not None]
         found[f"mean_{name}"] = float(np.mean(known)) if known else None

@@ -78,7 +78,10 @@ def watch_run(
             f"--host is {host!r}, which names no one address, so that requests of foreign pages could not be told from "
             "yours; give the name or address that browsers will ask for"
         )
-    path = awaited_run(run, patience=_PATIENCE, on_wait=on_wait)
+    try:
+        path = awaited_run(run, patience=_PATIENCE, on_wait=on_wait)
+    except KeyboardInterrupt:
+        return
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:

@@ -158,15 +158,15 @@ class TableTail:
         batches, left = whole_batches(self._head + data) if self._head else ([], len(data))
         self.half = left
         self._offset += len(data) - left if self._head else 0
-        rows = pa.Table.from_batches(batches, self._schema)
+        rows = pa.Table.from_batches(batches) if batches else self._schema.empty_table()
         self._told += len(rows)
         return self._unknown(rows)
 
     def _unknown(self, rows: pa.Table) -> pa.Table:
-        """Rows without those that are passed over."""
+        """Rows without those that are passed over, in the columns of the schema: some runs have more."""
         known = min(self._after, len(rows))
         self._after -= known
-        return rows.slice(known)
+        return rows.slice(known).select(self._schema.names)
 
 
 def _schema_and_rest(data: bytes) -> tuple[bytes, bytes]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, final
 
+import numpy as np
+
 from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, Space, SpaceError
 from .conduct import Occasion, Speech, Way
 from .defence import Guard
@@ -152,7 +154,7 @@ class Player:
         """
         try:
             neighbour = self._neighbours.get(message.sender)
-        except TypeError:  # a sender that cannot be hashed
+        except Exception:  # a sender that cannot be hashed or compared
             neighbour = None
         reason = self._refusal(message, neighbour)
         if neighbour is None or reason is not None:
@@ -328,7 +330,7 @@ class Player:
         if neighbour is None:
             return "sender"
         number = message.sequence
-        return None if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**63 else "sequence"
+        return None if type(number) is int and 0 <= number < 2**63 else "sequence"
 
     def _failure(self, number: int, method: str, error: Exception) -> ModelError:
         return ModelError(str(self.name), number, f"{method} raised {type(error).__name__}: {error}")
@@ -454,11 +456,32 @@ def _checked(content: Any, space: Space, max_rows: int) -> Batch:
             raise BatchError("space", f"variables {content.space.names} came, expected {space.names}")
         batch = content
     elif isinstance(content, Mapping):
-        if any(getattr(values, "ndim", 0) and len(values) > max_rows for values in content.values()):
-            raise BatchError("size", f"more than {max_rows} rows came")
-        batch = space.batch(content)
+        batch = space.batch(_plain(content, space, max_rows))
     else:
         raise BatchError("type", f"{type(content).__name__} came, expected arrays by name")
     if not 0 < len(batch) <= max_rows:
         raise BatchError("size", f"{len(batch)} rows came, expected 1 to {max_rows}")
     return batch
+
+
+def _plain(content: Mapping[Any, Any], space: Space, max_rows: int) -> dict[str, Any]:
+    """Arrays by name, or lists of numbers, none of which has methods of its own: those could answer anything, or never."""
+    try:
+        arrays = dict(content)
+        known = all(type(name) is str for name in arrays) and arrays.keys() == set(space.names)
+        plain = not known or all(map(_is_plain, arrays.values()))
+    except Exception as error:
+        raise BatchError("type", f"a mapping came that cannot be read: {type(error).__name__}") from None
+    if not known:
+        raise BatchError("space", f"other variables came than {', '.join(space.names)}")
+    if not plain:
+        raise BatchError("type", "something came that is no array")
+    if any(getattr(values, "ndim", 0) and len(values) > max_rows for values in arrays.values()):
+        raise BatchError("size", f"more than {max_rows} rows came")
+    return arrays
+
+
+def _is_plain(values: Any) -> bool:
+    if type(values) is list:
+        return all(map(_is_plain, values))
+    return type(values) in (np.ndarray, float, int, bool) or isinstance(values, np.generic)

@@ -40,6 +40,7 @@ from .sections import (
     TopologySection,
 )
 from .storage import RunPath, run_path
+from .yaml_text import YamlError, read_yaml
 
 _HERE = "experiments"
 
@@ -120,9 +121,9 @@ def parse_experiment(text: str, source: str = "the experiment", settings: list[s
         ExperimentError: it is not YAML, or a key or value is wrong; the nearest key is suggested.
     """
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ExperimentError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
+        content = read_yaml(text)
+    except YamlError as error:
+        raise ExperimentError(f"{source} is not YAML: {error}") from None
     if not isinstance(content, dict):
         what = "nothing" if content is None else type(content).__name__
         raise ExperimentError(f"{source} holds {what}, expected keys such as topology and model")
@@ -184,11 +185,9 @@ def override(content: dict[str, Any], setting: str) -> None:
     if not equals:
         raise ExperimentError(f"--set {setting!r} has no '='; expected key=value, such as play.moves=100")
     try:
-        _put(content, key.strip(), yaml.safe_load(value))
-    except (yaml.YAMLError, ValueError) as error:
-        if isinstance(error, ExperimentError):
-            raise
-        raise ExperimentError(f"the value of --set {setting!r} is not YAML") from None
+        _put(content, key.strip(), read_yaml(value))
+    except YamlError as error:
+        raise ExperimentError(f"the value of --set {setting!r:.200} is not YAML: {error}") from None
 
 
 def _put(content: dict[str, Any], key: str, value: Any) -> None:

@@ -5,6 +5,7 @@ __all__ = ["ModelError", "Move", "Neighbour", "Player"]
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any, cast, final
 
 import numpy as np
@@ -317,11 +318,11 @@ class Player:
         self.mailbox.load(state["mailbox"], [n.space for n in self._neighbours.values()])
         for purpose, rng in self._streams.items():
             rng.bit_generator.state = state["streams"][purpose]
-        self.moves = state["moves"]
-        self._sequence = state["sequence"]
-        self._turns = dict(state["turns"])
-        self._ready = state["ready"]
-        self.rejected = Counter(state["rejected"])
+        self.moves = index(state["moves"])
+        self._sequence = index(state["sequence"])
+        self._turns = {side: index(state["turns"][side]) for side in self._turns}
+        self._ready = bool(state["ready"])
+        self.rejected = Counter({str(reason): index(count) for reason, count in state["rejected"].items()})
         if self._guard is not None:
             self._guard.load(state["guard"])
         self._first = self.model.space.batch(state["first"]) if "first" in state else None

@@ -16,6 +16,7 @@ from rich.console import Console
 from ..agents import ModelError
 from ..games import FleetGame, Game
 from ..topology import attach_alpha, is_graph_file, read_graph, validate
+from .checkpoint import CheckpointError
 from .cluster_errors import StartError
 from .directory import RunDirectory
 from .experiment import Experiment, ExperimentError, dump_experiment, experiment_names, load_experiment
@@ -124,7 +125,7 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
         for note in getattr(error, "__notes__", ()):
             console.print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
         _fail(console, f"{error}; what was recorded until then is in {directory.path}", 1)
-    except TooLargeError as error:
+    except (TooLargeError, CheckpointError) as error:
         _fail(console, str(error), 2)
     except (KeyboardInterrupt, Interrupted) as error:
         how = f"; go on with: nashgossip resume {directory.path}" if isinstance(error, Interrupted) else ""

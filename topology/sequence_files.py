@@ -91,7 +91,7 @@ def _inside(where: Path, number: int, name: str) -> Path:
         try:
             folder = where.parent.resolve()
             file = (where.parent / name).resolve()
-        except (OSError, RuntimeError) as reason:
+        except (OSError, RuntimeError, ValueError) as reason:
             raise GraphFileError(
                 f"entry {number} of {where} names {name!r:.60}, which leads nowhere: {reason}"
             ) from reason

@@ -63,10 +63,10 @@ def attempt(surface: Surface, given: Any) -> str:
 
 def is_named(error: BaseException) -> bool:
     """Whether an error is one that the package raised itself, to say what is wrong with a request."""
-    if not isinstance(error, ValueError | FileNotFoundError):
-        return False
     if type(error).__module__.startswith("nashgossip."):
         return True
+    if not isinstance(error, ValueError | FileNotFoundError):
+        return False
     last = traceback.extract_tb(error.__traceback__)[-1]
     return last.filename.startswith(_SOURCES)
 

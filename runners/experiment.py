@@ -77,11 +77,16 @@ class Experiment(Section):
 
 def experiment_names() -> dict[str, str]:
     """The built-in experiments: name → description, sorted."""
-    found = {}
-    for entry in resources.files(__package__).joinpath(_HERE).iterdir():
-        if entry.name.endswith(".yaml"):
-            found[entry.name.removesuffix(".yaml")] = str(yaml.safe_load(entry.read_text("utf-8"))["description"])
-    return dict(sorted(found.items()))
+    folder = resources.files(__package__).joinpath(_HERE)
+    return {
+        name: str(yaml.safe_load(folder.joinpath(f"{name}.yaml").read_text("utf-8"))["description"])
+        for name in _built_in()
+    }
+
+
+def _built_in() -> list[str]:
+    entries = resources.files(__package__).joinpath(_HERE).iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
 
 
 def load_experiment(source: str | RunPath, settings: list[str] | None = None) -> Experiment:
@@ -96,16 +101,16 @@ def load_experiment(source: str | RunPath, settings: list[str] | None = None) ->
         StorageError: nothing here can reach the storage of the URL.
         ExperimentError: the file cannot be read, or a key or value is wrong; the nearest key is suggested.
     """
-    names, where = experiment_names(), run_path(source)
+    where = run_path(source)
     source = str(source)
-    if isinstance(where, Path) and source in names:
+    if isinstance(where, Path) and source in _built_in():
         text = resources.files(__package__).joinpath(_HERE, f"{source}.yaml").read_text("utf-8")
     elif where.is_file():
         text = _read(where)
     elif where.suffix in (".yaml", ".yml"):
         raise ExperimentError(f"there is no file {source}; `nashgossip list` shows the built-in experiments")
     else:
-        raise UnknownNameError("experiment", source, names)
+        raise UnknownNameError("experiment", source, experiment_names())
     return parse_experiment(text, source, settings)
 
 

@@ -19,6 +19,8 @@ from hypothesis.strategies import SearchStrategy
 BUDGET_S = 20.0
 """Seconds after which an input counts as a hang."""
 _SOURCES = str(Path(nashgossip.topology.__file__).parents[1])
+_SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""In memory, where synchronising a file costs nothing."""
 _MOST_BYTES = 6 << 30
 """Address space that an input may add to what the process has."""
 
@@ -51,7 +53,7 @@ def attempt(surface: Surface, given: Any) -> str:
     Raises:
         Leak: any other exception, a hang, a memory blow-up, or a file outside the folder.
     """
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=_SCRATCH) as folder:
         inside = Path(folder) / "inside"
         inside.mkdir()
         verdict = _tried(surface, given, inside)

@@ -13,13 +13,41 @@ _MOST = 1_000_000
 _MOST_OF_OTHERS = 10_000
 _MOST_EDGES = 10_000_000
 _SPARSE = frozenset(
-    """
-    barabasi_albert_graph circular_ladder_graph connected_watts_strogatz_graph cycle_graph directed_cycle empty_graph
-    fast_gnp_random_graph full_rary_tree gn_graph gnm_random_graph gnr_graph grid grid_2d_graph hexagonal_lattice_graph
-    ladder_graph newman_watts_strogatz_graph path path_graph random_k_out_graph random_labeled_tree
-    random_regular_graph regular ring scale_free scale_free_graph small_world star star_graph torus tree
-    triangular_lattice_graph watts_strogatz_graph wheel_graph
-    """.split()
+    [
+        "barabasi_albert_graph",
+        "circular_ladder_graph",
+        "connected_watts_strogatz_graph",
+        "cycle_graph",
+        "directed_cycle",
+        "empty_graph",
+        "fast_gnp_random_graph",
+        "full_rary_tree",
+        "gn_graph",
+        "gnm_random_graph",
+        "gnr_graph",
+        "grid",
+        "grid_2d_graph",
+        "hexagonal_lattice_graph",
+        "ladder_graph",
+        "newman_watts_strogatz_graph",
+        "path",
+        "path_graph",
+        "random_k_out_graph",
+        "random_labeled_tree",
+        "random_regular_graph",
+        "regular",
+        "ring",
+        "scale_free",
+        "scale_free_graph",
+        "small_world",
+        "star",
+        "star_graph",
+        "torus",
+        "tree",
+        "triangular_lattice_graph",
+        "watts_strogatz_graph",
+        "wheel_graph",
+    ]
 )
 _STEEP = {
     "barbell_graph": 3_000,

@@ -2,6 +2,7 @@
 
 __all__ = ["BUDGET_S", "Leak", "Surface", "attempt", "is_named"]
 
+import contextlib
 import resource
 import signal
 import tempfile
@@ -13,8 +14,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import nashgossip.topology
 from hypothesis.strategies import SearchStrategy
+
+import nashgossip.topology
 
 BUDGET_S = 20.0
 """Seconds after which an input counts as a hang."""
@@ -56,7 +58,8 @@ def attempt(surface: Surface, given: Any) -> str:
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=_SCRATCH) as folder:
         inside = Path(folder) / "inside"
         inside.mkdir()
-        verdict = _tried(surface, given, inside)
+        with contextlib.chdir(inside):
+            verdict = _tried(surface, given, inside)
         outside = sorted(path.name for path in Path(folder).iterdir() if path != inside)
         if outside:
             raise Leak(f"{surface.name}: {outside} were written outside the folder")

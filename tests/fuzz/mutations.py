@@ -1,6 +1,16 @@
 """Strategies that damage what was good: bytes, text and trees of plain values."""
 
-__all__ = ["anything", "hostile", "mostly", "mutated_bytes", "mutated_text", "mutated_trees", "names", "numbers", "plain"]
+__all__ = [
+    "anything",
+    "hostile",
+    "mostly",
+    "mutated_bytes",
+    "mutated_text",
+    "mutated_trees",
+    "names",
+    "numbers",
+    "plain",
+]
 
 import copy
 from collections.abc import Sequence

@@ -46,7 +46,9 @@ def _packed(header: Any, body: bytes, size: int | None) -> bytes:
 def _with_tree(tree: Any) -> bytes:
     """The same arrays under another tree of references."""
     text = json.dumps(tree).encode()
-    body = b"".join(BODY[slice(*HEADER[name]["data_offsets"])] for name in HEADER if name not in ("tree", "__metadata__"))
+    body = b"".join(
+        BODY[slice(*HEADER[name]["data_offsets"])] for name in HEADER if name not in ("tree", "__metadata__")
+    )
     header, at = {}, 0
     for name in HEADER:
         if name not in ("tree", "__metadata__"):
@@ -70,7 +72,9 @@ contents = (
     )
     | mutated_trees([INNER], plain | references, keys=["$array", "shape", "x"]).map(_with_tree)
     | st.sampled_from(["[" * 9000, '{"a": ' * 9000, "NaN", "9" * 5000, '"\\ud800"']).map(
-        lambda text: _packed({"tree": {"dtype": "U8", "shape": [len(text)], "data_offsets": [0, len(text)]}}, text.encode(), None)
+        lambda text: _packed(
+            {"tree": {"dtype": "U8", "shape": [len(text)], "data_offsets": [0, len(text)]}}, text.encode(), None
+        )
     )
 )
 

@@ -17,7 +17,6 @@ from nashgossip.runners.experiment import Experiment, dump_experiment, parse_exp
 from nashgossip.runners.neural_games import build_watch
 from nashgossip.runners.session import engine_options
 from nashgossip.runners.study_file import dump_study, parse_study
-
 from nashgossip.topology import generator_names
 
 from .attempts import Surface
@@ -77,8 +76,10 @@ TAGS = [
 ]
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]\n" for k in range(1, 40))
 BOMBS = [BOMB, BOMB + "topology: *a39\n", "variants: &v {a: {b: {c: *v}}}\n", BOMB + EXPERIMENTS["ring"]]
-texts = mutated_text([*EXPERIMENTS.values(), *BOMBS], [*WORDS, *TAGS]) | anything | st.binary(max_size=40).map(
-    lambda data: data.decode("latin-1")
+texts = (
+    mutated_text([*EXPERIMENTS.values(), *BOMBS], [*WORDS, *TAGS])
+    | anything
+    | st.binary(max_size=40).map(lambda data: data.decode("latin-1"))
 )
 study_texts = mutated_text([*STUDIES.values(), *BOMBS], [*WORDS, *TAGS]) | anything
 
@@ -112,7 +113,10 @@ KINDS: list[Any] = [
     SMALL
     | {
         "play": {"runner": "virtual", "moves": 5},
-        "network": {"latency": {"kind": "constant", "mean": 0.5}, "edges": [{"sender": "0", "listener": "1", "loss": 0.1}]},
+        "network": {
+            "latency": {"kind": "constant", "mean": 0.5},
+            "edges": [{"sender": "0", "listener": "1", "loss": 0.1}],
+        },
         "changes": {"kind": "rewiring", "every": 2.0},
     },
     SMALL
@@ -134,7 +138,18 @@ OPTIONS = {
     "topology.arguments": ["n", "k", "p", "d", "m", "r", "h", "edges", "create_using", "radius", "sizes", "sequence"],
     "data.options": ["binarize", "part", "root", "file", "players", "rows", "seed", "languages", "variables", "size"],
     "data.split.options": ["concentration", "classes_per_player", "assignment", "rows", "minimum", "sizes", "shares"],
-    "model.options": ["variables", "label", "step", "smoothing", "shape", "trials", "total", "components", "n", "order"],
+    "model.options": [
+        "variables",
+        "label",
+        "step",
+        "smoothing",
+        "shape",
+        "trials",
+        "total",
+        "components",
+        "n",
+        "order",
+    ],
     "conduct.behaviour": ["kind", "how", "by", "rows", "share", "times", "factor"],
 }
 GENERATORS = [*generator_names(), "array_k_out", "array_regular", "array_small_world"]
@@ -163,11 +178,16 @@ def _fields(model: Any, prefix: str = "") -> Any:
             yield key, st.sampled_from(get_args(kind))
         else:
             text = str(kind)
-            yield key, INTEGERS if "int" in text else FLOATS if "float" in text else HOLLOW if "dict" in text else hostile
+            yield (
+                key,
+                INTEGERS if "int" in text else FLOATS if "float" in text else HOLLOW if "dict" in text else hostile,
+            )
 
 
 FIELDS = dict(_fields(Experiment))
-LIKELY = [key for key in FIELDS if key in NAMED or key.startswith(tuple(OPTIONS)) or key in ("data.rows", "model.dimension")]
+LIKELY = [
+    key for key in FIELDS if key in NAMED or key.startswith(tuple(OPTIONS)) or key in ("data.rows", "model.dimension")
+]
 
 
 @st.composite

@@ -10,7 +10,15 @@ from typing import Any
 import networkx as nx
 from hypothesis import strategies as st
 
-from nashgossip.topology import attach_alpha, generate_graph, generator_names, read_graph, read_sequence, validate, write_graph
+from nashgossip.topology import (
+    attach_alpha,
+    generate_graph,
+    generator_names,
+    read_graph,
+    read_sequence,
+    validate,
+    write_graph,
+)
 
 from .attempts import Surface
 from .mutations import anything, hostile, mostly, mutated_bytes, mutated_text, names, numbers, plain
@@ -116,7 +124,9 @@ def read(given: tuple[str, bytes, bool], folder: Path) -> None:
         validate(attach_alpha(G, 0.3))
 
 
-paths = st.sampled_from(["ring.graphml", "sub/star.edgelist", "/etc/passwd", "../out.txt", "link.txt", "sub", ".", "x.yaml"])
+paths = st.sampled_from(
+    ["ring.graphml", "sub/star.edgelist", "/etc/passwd", "../out.txt", "link.txt", "sub", ".", "x.yaml"]
+)
 entries = mostly(
     st.fixed_dictionaries({"time": st.integers(0, 3) | numbers, "file": paths | names | anything}),
     plain | st.dictionaries(st.sampled_from(["time", "file", "x"]), hostile),

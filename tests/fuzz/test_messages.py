@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -15,7 +13,7 @@ from nashgossip.agents import ExponentialFamilyModel, Message, Neighbour, Player
 from nashgossip.agents.parcels import opened
 from nashgossip.games import Gaussian, Space, Variable
 
-from .attempts import Surface, attempt
+from .attempts import Surface
 from .mutations import hostile, mostly, numbers, plain
 
 FAMILY = Gaussian((2,))

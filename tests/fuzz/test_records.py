@@ -75,7 +75,9 @@ def _log(table: pa.Table) -> bytes:
 
 
 COLUMNS = ["time", "seconds", "messages", "nash_gap", "player", "regret", "error", "moves", "shares", "x"]
-columns = st.lists(numbers | st.floats(), min_size=1, max_size=3) | st.lists(st.sampled_from("abc"), min_size=1, max_size=3)
+columns = st.lists(numbers | st.floats(), min_size=1, max_size=3) | st.lists(
+    st.sampled_from("abc"), min_size=1, max_size=3
+)
 
 
 @st.composite
@@ -83,7 +85,10 @@ def tables(draw: st.DrawFn, name: str) -> bytes:
     """A part with a column taken out, put in, or of another type, or with rows out of order, doubled or gone."""
     table = pq.read_table(pa.BufferReader(template()[name]))
     for _ in range(draw(st.integers(1, 2))):
-        kind, column = draw(st.sampled_from(["drop", "null", "text", "cut", "turn", "double"])), draw(st.sampled_from(COLUMNS))
+        kind, column = (
+            draw(st.sampled_from(["drop", "null", "text", "cut", "turn", "double"])),
+            draw(st.sampled_from(COLUMNS)),
+        )
         at = table.schema.get_field_index(column)
         if kind == "drop" and at >= 0:
             table = table.drop_columns([column])
@@ -137,9 +142,7 @@ def read_tables(given: dict[str, bytes], folder: Path) -> str:
     """What a report and a live page read of records, and what a run that goes on recovers, whatever refused before."""
     for name, data in {**{n: d for n, d in template().items() if n.startswith("records/")}, **given}.items():
         (folder / Path(name).name).write_bytes(data)
-    refused = [
-        error for error in map(_named, [_read, _follow, _recover, _read], [folder] * 4) if error is not None
-    ]
+    refused = [error for error in map(_named, [_read, _follow, _recover, _read], [folder] * 4) if error is not None]
     return type(refused[0]).__name__ if refused else "accepted"
 
 

@@ -154,8 +154,8 @@ def read_run(path: RunPath | str) -> RunView:
 def _records(folder: RunPath, notes: list[str]) -> tuple[pa.Table, pa.Table, tuple[str, ...]]:
     """The table of the run, that of the players cut to the same records, and their names."""
     left = sum(half_written(folder, name) for name in ("players", "run", "looks"))
-    run = read_table(folder, "run")  # before the players, whose rows are written first
-    rows = read_table(folder, "players")
+    run = read_table(folder, "run", RUN_SCHEMA)  # before the players, whose rows are written first
+    rows = read_table(folder, "players", PLAYER_SCHEMA)
     run = RUN_SCHEMA.empty_table() if run is None else run
     rows = PLAYER_SCHEMA.empty_table() if rows is None else rows
     if left:

@@ -267,6 +267,10 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     assert [d["distance"] for d in told["distances"]] == [1, 2, 3]
     assert told["distances"][0]["canaries"]["nearest"]["true_positives"]["0.001"]["rate"] > 0.5
     assert told["distances"][0]["canaries"]["nearest"]["exposure_bits"] > 5
+    near = next(f for f in told["players"] if f["distance"] == 1)
+    assert near["tables"]["linkability"]["risk"] > 0.5
+    assert told["distances"][0]["tables"] == {}
+    assert "tables, greatest risk: " in result.stderr
     assert len(told["players"]) == 8  # of the middle player nobody is three steps away
     page = (run / "audit.html").read_text("utf-8")
     assert page.startswith("<!DOCTYPE html>")
@@ -274,6 +278,7 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     assert "<script" not in page
     assert "distance 1: LEAK" in page
     assert "Where it was audited" in page
+    assert "Singling out, linkability and inference" in page
     assert "kind: empirical" in page  # the experiment is written out
 
 

@@ -7,6 +7,7 @@ __all__ = [
     "HasLogDensity",
     "HasMeanParameters",
     "HasPrivacy",
+    "LiftsPrivacy",
     "Source",
     "State",
 ]
@@ -111,6 +112,15 @@ class HasPrivacy(Protocol):
     What it spends is part of its state. When its budget pays for no further step, `learn` changes nothing.
     """
 
-    def privacy_spent(self) -> PrivacySpent:
-        """What all calls of `learn` so far have spent."""
+    def privacy_spent(self) -> PrivacySpent | None:
+        """What all calls of `learn` so far have spent; None of a model that was made without a budget."""
+        ...
+
+
+@runtime_checkable
+class LiftsPrivacy(Protocol):
+    """Optional: a model with a budget of privacy whose copy the laboratory can let learn without one."""
+
+    def lift_privacy(self) -> None:
+        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
         ...

@@ -241,9 +241,9 @@ def _kernel_density(space: Space, *, rows: int = 1000, **options: Any) -> Genera
 
 _KINDS = {
     "conditional-gaussian": _Kind(_conditional_gaussian, lambda: ConditionalGaussianModel, labelled=True),
-    "conditionals": _Kind(_conditionals, partial(neural, "Conditionals"), seeded=True, labelled=True),
+    "conditionals": _Kind(_conditionals, partial(neural, "Conditionals"), seeded=True, labelled=True, private=True),
     "empirical": _Kind(_empirical, lambda: EmpiricalModel, labelled=True),
-    "flow": _Kind(_flow, partial(neural, "FlowModel"), seeded=True),
+    "flow": _Kind(_flow, partial(neural, "FlowModel"), seeded=True, private=True),
     "gaussian-mixture": _Kind(_gaussian_mixture, _mixture_class, positional=True),
     "hvae": _Kind(_hvae, partial(neural, "HVAE"), seeded=True, private=True),
     "kernel-density": _Kind(_kernel_density, _kernel_class, positional=True),

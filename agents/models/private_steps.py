@@ -158,7 +158,7 @@ class PrivateSteps:
         for at in range(0, len(next(iter(rows.values()))), _CHUNK):
             chosen = {name: values[at : at + _CHUNK] for name, values in rows.items()}
             found = list(of_rows(held, chosen).values())
-            finite = torch.stack([g.flatten(1).sum(1).isfinite() for g in found]).all(0)
+            finite = torch.stack([g.reshape(len(g), -1).sum(1).isfinite() for g in found]).all(0)
             yield found if bool(finite.all()) else [_kept(g, finite) for g in found]
 
 

@@ -215,6 +215,16 @@ def test_without_privacy_a_row_is_told_by_its_density_and_with_it_not():
     assert abs(membership(Privacy(1.0, delta=1e-3), 0)) < 4
 
 
+def test_real_pixels_and_a_learned_prior_are_learned_privately_too():
+    image = Variable("x", "real", (6, 6))
+    options = {"label": LABEL, "class_prior": "learned", "architecture": Fast(16), "corruption": 0.1}
+    model = HVAE(image, {"z": 3}, batch=20, steps=2, rate=1e-2, privacy=Privacy(3.0), plan=PLAN, **options)
+    batch = Space((LABEL, image)).batch({"c": own_rows(60)["c"], "x": np.random.default_rng(0).random((60, 6, 6))})
+    before = arrays(model)
+    model.learn([Source(batch, 1.0, own=True)], np.random.default_rng(0))
+    assert all(not np.array_equal(before[name], values) for name, values in arrays(model).items())
+
+
 # --- refusals --------------------------------------------------------------------------------------------------
 
 

@@ -21,8 +21,8 @@ from .training import Trainer
 Rows: TypeAlias = Mapping[str, Tensor]
 """Tensors by name, the first axis of each being that of the rows."""
 
-_CHUNK = 32
-"""Rows whose gradients are held at a time."""
+_ROOM, _MOST = 2**23, 128
+"""Numbers that gradients of rows may take at a time, and rows."""
 
 
 class RowLosses(NamedTuple):
@@ -155,8 +155,9 @@ class PrivateSteps:
             return alone.sum()
 
         of_rows = vmap(grad(of_one), in_dims=(None, 0))
-        for at in range(0, len(next(iter(rows.values()))), _CHUNK):
-            chosen = {name: values[at : at + _CHUNK] for name, values in rows.items()}
+        chunk = max(1, min(_MOST, _ROOM // sum(p.numel() for p in part.values())))
+        for at in range(0, len(next(iter(rows.values()))), chunk):
+            chosen = {name: values[at : at + chunk] for name, values in rows.items()}
             found = list(of_rows(held, chosen).values())
             finite = torch.stack([g.reshape(len(g), -1).sum(1).isfinite() for g in found]).all(0)
             yield found if bool(finite.all()) else [_kept(g, finite) for g in found]

@@ -29,7 +29,6 @@ from .message import Message as Message
 from .minibatches import minibatches as minibatches
 from .ngram import NgramModel as NgramModel
 from .player import ModelError as ModelError
-from .player import Move as Move
 from .player import Neighbour as Neighbour
 from .player import Player as Player
 from .protocols import GenerativeModel as GenerativeModel
@@ -45,6 +44,7 @@ from .scores import Scores as Scores
 from .scores import score as score
 from .seat import Seat as Seat
 from .seat import seats as seats
+from .speaker import Move as Move
 from .streams import PURPOSES as PURPOSES
 from .streams import stream as stream
 from .table import JointTable as JointTable

@@ -55,6 +55,7 @@ class PlayerActor:
             plan.wiring,
             silent=self._failures.silent,
             failed=self._failures.meet,
+            archive=None if plan.archive is None else plan.archive(),
         )
         if plan.settled is not None:
             plan.settled()
@@ -255,6 +256,10 @@ class PlayerActor:
             aside=dict(self._failures.aside),
             restarted=self._failures.restarted,
         )
+
+    async def published(self) -> Any:
+        """What is kept of its players' publications; None if nothing is. No listener has heard less."""
+        return await self._asked(self._ensemble.published)
 
     async def measure(self, n: int) -> dict[Hashable, dict[str, NDArray[Any]] | None]:
         """Of each player n rows that its model generates for measurement; None while it knows nothing.

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar, final
 
+from .hosting import Archive
 from .message import Message
 from .parcels import Parcel, parcels_of
-from .player import ModelError, Move, Player
+from .player import ModelError, Player
 from .protocols import State
 from .seat import Seat
+from .speaker import Move
 
 T = TypeVar("T")
 
@@ -32,6 +34,7 @@ class Ensemble:
         silent: players who publish and answer nothing any more; looked at each time.
         failed: told whose model failed, and how. Unless it raises, that player publishes or answers nothing, and the
             others go on. By default it raises the error.
+        archive: keeps what they have published; None keeps nothing.
     """
 
     def __init__(
@@ -43,8 +46,9 @@ class Ensemble:
         *,
         silent: Container[Hashable] = frozenset(),
         failed: Callable[[Hashable, ModelError], None] = _raised,
+        archive: Archive | None = None,
     ) -> None:
-        self._silent, self._failed = silent, failed
+        self._silent, self._failed, self._archive = silent, failed, archive
         self._wirings, self._absent, self._positions = wirings, absent, dict(positions)
         self.wiring = wiring
         self.players: dict[Hashable, Player] = {
@@ -101,6 +105,13 @@ class Ensemble:
             with self._counting:  # those who are here and those elsewhere are counted in two threads
                 self.sent[parcel.sender] += 1
                 self.bytes[parcel.sender] += size
+                if self._archive is not None:
+                    self._archive.add(parcel.sender, parcel.listener, parcel.message)
+
+    def published(self) -> Any:
+        """What is kept of the publications; None if nothing is."""
+        with self._counting:
+            return None if self._archive is None else self._archive.batches
 
     def rewire(self, wiring: int) -> list[Parcel]:
         """Goes over to another graph: players join, leave, or listen to others.
@@ -131,7 +142,9 @@ class Ensemble:
         """Everything that the next moves depend on."""
         with self._counting:
             sent, sizes = dict(self.sent), dict(self.bytes)
+            kept = {} if self._archive is None else {"published": self._archive.state()}
         return {
+            **kept,
             "wiring": self.wiring,
             "players": [[self._positions[name], player.state()] for name, player in self.players.items()],
             "away": [[self._positions[name], player.state()] for name, player in self._away.items()],
@@ -156,6 +169,8 @@ class Ensemble:
         self.players, self._away = found["players"], found["away"]
         self.sent = Counter({names[position]: count for position, count in state["sent"]})
         self.bytes = Counter({names[position]: count for position, count in state["bytes"]})
+        if self._archive is not None:
+            self._archive.load(state["published"])
 
     def restart(self, player: Hashable, state: State) -> None:
         """Takes one player back to its part of a `state()`.

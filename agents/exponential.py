@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..games import Batch, ExponentialFamily, Space, StepSize
+from ..games import Batch, ExponentialFamily, Privacy, PrivacyError, PrivacySpent, Space, StepSize
 from .protocols import Source, State
 
 
@@ -25,6 +25,12 @@ class ExponentialFamilyModel:
         smoothing: pseudo-count λ of the conjugate prior on the own rows.
         step: η_t.
         mean: μ to start from, `[size]`; None to take it from the first `learn`.
+        own: statistics that stand for the own rows, smoothed, `[size]`, such as those that are released with privacy:
+            the rows themselves are never looked at. None to take those of the rows.
+        privacy: the budget that `own` was released with; None for no privacy.
+
+    Raises:
+        PrivacyError: a budget, and nothing that was released with it.
 
     >>> from nashgossip.games import Bernoulli
     >>> model = ExponentialFamilyModel(Bernoulli((3,)))
@@ -41,11 +47,17 @@ class ExponentialFamilyModel:
         smoothing: float = 0.0,
         step: StepSize | None = None,
         mean: NDArray[np.float64] | None = None,
+        own: NDArray[np.float64] | None = None,
+        privacy: Privacy | None = None,
     ) -> None:
+        if privacy is not None and own is None:
+            raise PrivacyError("a family has a budget of privacy and nothing released with it, expected `own` too")
         self.family = family
         self._smoothing = smoothing
         self._step = step or StepSize()
         self._mean = None if mean is None else np.array(mean, np.float64)
+        self._own, self._privacy = own, privacy
+        self._looked = False
         self._steps = 0
         self._statistics: list[tuple[Source, NDArray[np.float64]]] = []
 
@@ -63,6 +75,7 @@ class ExponentialFamilyModel:
         """One step towards the best response to the sources; exact, so that `rng` is not used."""
         statistics = [(source, self._mean_statistics(source)) for source in sources]
         self._statistics = statistics
+        self._looked = self._looked or any(source.own for source in sources)
         response = np.zeros(self.family.size)
         for source, (_, mean) in zip(sources, statistics, strict=True):
             response += source.weight * mean
@@ -81,9 +94,18 @@ class ExponentialFamilyModel:
         """log p_μ of each row, in nats: `[n]`."""
         return self.family.log_density(batch, self.mean_parameters)
 
+    def privacy_spent(self) -> PrivacySpent | None:
+        """The whole budget from the first `learn` from own rows on; whatever follows from one release is free."""
+        if self._privacy is None:
+            return None
+        if not self._looked:
+            return PrivacySpent(0.0, 0.0)
+        return PrivacySpent(self._privacy.epsilon, self._privacy.delta, exhausted=True)
+
     def state(self) -> State:
-        """μ and the number of steps taken."""
-        return {"mean": None if self._mean is None else self._mean.copy(), "steps": self._steps}
+        """μ and the number of steps taken; with privacy, whether it has learned from the release."""
+        looked = {} if self._privacy is None else {"looked": self._looked}
+        return {"mean": None if self._mean is None else self._mean.copy(), "steps": self._steps, **looked}
 
     def load(self, state: State) -> None:
         """Restores `state()`."""
@@ -92,6 +114,7 @@ class ExponentialFamilyModel:
             raise ValueError(f"state has {np.shape(mean)} mean parameters, expected ({self.family.size},)")
         self._mean = None if mean is None else np.array(mean, np.float64)
         self._steps = int(state["steps"])
+        self._looked = bool(state.get("looked", False))
         self._statistics = []
 
     def _mean_statistics(self, source: Source) -> NDArray[np.float64]:
@@ -99,5 +122,7 @@ class ExponentialFamilyModel:
         for known, mean in self._statistics:
             if known.batch is source.batch and known.own == source.own:
                 return mean
+        if source.own and self._own is not None:
+            return self._own
         mean = self.family.mean_statistics(source.batch)
         return self.family.smooth(mean, len(source.batch), self._smoothing) if source.own else mean

@@ -95,7 +95,9 @@ class Gossiper:
             else:
                 quick = self._quick and not self._thread.busy
                 self._outbox.post(self._moves() if quick else await self._thread.run(self._moves))
-                await (asyncio.sleep(0) if self._plan.rate is not None else self._outbox.room())
+                await asyncio.sleep(0)  # the loop has its turn, also where nothing is to be sent
+                if self._plan.rate is None:
+                    await self._outbox.room()
             if self._outbox.failure is not None:
                 raise self._outbox.failure
             if self._keeper.due:

@@ -1,6 +1,6 @@
 """What an actor is made from: the seats of its players, where all the others live, and what to do in trouble."""
 
-__all__ = ["Failure", "HostPlan", "Log", "PlayerReport", "Report", "Store", "tell"]
+__all__ = ["Archive", "Failure", "HostPlan", "Log", "PlayerReport", "Report", "Store", "tell"]
 
 import logging
 import traceback
@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..games import PrivacySpent
+from .message import Message
 from .player import ModelError
 from .seat import Seat
 
@@ -44,6 +46,27 @@ class Log(Protocol):
 
     def write(self, event: str, *, level: str = "info", player: str | None = None, **fields: Any) -> None:
         """Adds one event."""
+        ...
+
+
+class Archive(Protocol):
+    """Where an actor keeps what its players have published, bounded, for whoever asks what can be learned from it."""
+
+    def add(self, sender: Hashable, listener: Hashable, message: Message) -> None:
+        """Takes note that a message has arrived."""
+        ...
+
+    @property
+    def batches(self) -> Any:
+        """What is kept, for the laboratory."""
+        ...
+
+    def state(self) -> Any:
+        """What is kept, as a tree for a checkpoint."""
+        ...
+
+    def load(self, state: Any) -> None:
+        """Keeps what the one kept whose `state()` this is, and nothing else."""
         ...
 
 
@@ -82,6 +105,7 @@ class HostPlan:
         lease: seconds without anybody asking anything after which the actor saves itself and ends; None never. A round
             under way ends only if a neighbour that it needs is gone.
         log: for what happens; None for nowhere.
+        archive: makes what keeps publications; None keeps none.
         settled: called when all players have been built, where they read their data themselves.
         wiring: number of the graph in force at the start.
 
@@ -106,6 +130,7 @@ class HostPlan:
     checkpoint_seconds: float = 10.0
     lease: float | None = None
     log: Log | None = None
+    archive: Callable[[], Archive] | None = None
     settled: Callable[[], None] | None = None
     wiring: int = 0
 
@@ -169,6 +194,7 @@ class PlayerReport:
         rejected: refused messages by reason.
         staleness: mean age of the letters held, in moves.
         shares: see `Player.shares`.
+        privacy: see `Player.privacy_spent`.
     """
 
     name: Hashable
@@ -180,6 +206,7 @@ class PlayerReport:
     rejected: Mapping[str, int]
     staleness: float
     shares: Mapping[Hashable, float] | None = None
+    privacy: PrivacySpent | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,7 @@ class Instruments:
                 dict(player.rejected),
                 player.mailbox.staleness(player.moves),
                 player.shares,
+                player.privacy_spent,
             )
             for name, player in list(ensemble.players.items())
         ]

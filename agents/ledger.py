@@ -162,7 +162,7 @@ def least_noise(privacy: Privacy, schedule: Sequence[tuple[float, int]]) -> floa
     >>> round(least_noise(Privacy(epsilon=2.0), [(0.01, 1000)]), 2)
     1.04
     """
-    return _least_noise(privacy, tuple(schedule))
+    return _least_noise(Privacy(privacy.epsilon, privacy.delta), tuple(schedule))
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .message import Message
-from .player import Move
+from .speaker import Move
 
 Bundle: TypeAlias = tuple[list[tuple[Hashable, int, list[Hashable], Any]], list[tuple[Hashable, Hashable]]]
 """For the wire: messages, each as sender, sequence number, listeners and content, and requests as asker and neighbour.

@@ -1,22 +1,26 @@
 """A player: private data, a model, a mailbox and random streams. No clock, no network, no threads of its own."""
 
-__all__ = ["ModelError", "Move", "Neighbour", "Player"]
+__all__ = ["ModelError", "Neighbour", "Player"]
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast, final
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast, final
 
-from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, Space, SpaceError
-from .conduct import Occasion, Speech, Way
-from .defence import Guard
+from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, PrivacySpent, Space
+from .conduct import Way
 from .inspection import RegretEstimate, estimate_regret
 from .mailbox import Letter, Mailbox
 from .message import Message
-from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, Source, State
+from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, HasPrivacy, Source, State
 from .scores import Scores, score
-from .sources import own_sources, scaled
+from .sources import heard_sources, own_sources, scaled
+from .speaker import Move, Speaker
 from .streams import PURPOSES, stream
+
+if TYPE_CHECKING:
+    from .defence import Guard  # a player without a defence does not pay for it
 
 
 class ModelError(RuntimeError):
@@ -39,23 +43,6 @@ class Neighbour:
 
     alpha: float
     space: Space
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Move:
-    """What a move leaves for others.
-
-    Arguments:
-        number: the player's number of moves.
-        messages: listener → message; none while the model knows nothing.
-        requests: neighbours that are asked to answer.
-        more: (listener, message) besides, of one who floods its listeners.
-    """
-
-    number: int
-    messages: Mapping[Hashable, Message]
-    requests: tuple[Hashable, ...] = ()
-    more: tuple[tuple[Hashable, Message], ...] = ()
 
 
 @final
@@ -103,20 +90,12 @@ class Player:
         max_rows: int = MAX_ROWS,
         clone: Callable[[], GenerativeModel] | None = None,
         way: Way | None = None,
-        guard: Guard | None = None,
+        guard: "Guard | None" = None,
     ) -> None:
-        published = model.space.publishable()
-        for listener, space in listeners.items():
-            kept_back = [n for n in space.names if published is None or n not in published]
-            if kept_back:
-                raise SpaceError(
-                    f"player {name} is to send {', '.join(kept_back)} to player {listener}, but does not publish it; "
-                    "change `publish` or the edge"
-                )
         self.name = name
         self.model = model
-        self._gossip = gossip or Gossip()
-        self.mailbox = Mailbox(neighbours, self._gossip.keep)
+        gossip = gossip or Gossip()
+        self.mailbox = Mailbox(neighbours, gossip.keep)
         self.moves = 0
         self._has_mean = isinstance(model, HasMeanParameters)
         self.rejected: Counter[str] = Counter()
@@ -124,17 +103,22 @@ class Player:
         self._own = own_sources(self._data, self_weight)
         self._holdout = holdout
         self._neighbours = dict(neighbours)
-        self._listeners = dict(listeners)
-        self._samples = samples
-        self._sequence = 0
-        self._turns = {"listeners": 0, "neighbours": 0}
         self._ready = start == "reference"
         self._max_rows = max_rows
         self._clone = clone
-        self._way, self._guard = way, guard
-        self._first: Batch | None = None
+        self._guard = guard
         others = ("network", "screen", *(() if way else ("conduct",)))
         self._streams = {purpose: stream(seed, index, purpose) for purpose in PURPOSES if purpose not in others}
+        self._speaker = Speaker(
+            name,
+            model.space,
+            listeners,
+            samples=samples,
+            gossip=gossip,
+            way=way,
+            mailbox=self.mailbox,
+            streams=self._streams,
+        )
 
     def open(self) -> Move:
         """The first publication, before anything was heard: what the model generates from the private rows alone."""
@@ -154,12 +138,11 @@ class Player:
             neighbour = self._neighbours.get(message.sender)
         except TypeError:  # a sender that cannot be hashed
             neighbour = None
-        reason = self._refusal(message, neighbour)
-        if neighbour is None or reason is not None:
-            self.rejected[reason or "sender"] += 1
-            return reason
+        if neighbour is None:
+            self.rejected["sender"] += 1
+            return "sender"
         try:
-            batch = _checked(message.content, neighbour.space, self._max_rows)
+            batch = message.checked(neighbour.space, self._max_rows)
         except BatchError as error:
             self.rejected[error.reason] += 1
             return error.reason
@@ -183,10 +166,7 @@ class Player:
 
     def answer(self, listener: Hashable) -> Message | None:
         """A fresh message for a listener that asks; None for a stranger, and from one who knows or says nothing."""
-        space = self._listeners.get(listener)
-        if space is None or not self._ready:
-            return None
-        return self._message(space)
+        return self._speaker.answer(listener, self.moves, self._rows)
 
     def rewire(
         self, self_weight: float, neighbours: Mapping[Hashable, Neighbour], listeners: Mapping[Hashable, Space]
@@ -196,7 +176,7 @@ class Player:
         Arguments: as those of the player itself.
         """
         self._own = own_sources(self._data, self_weight)
-        self._neighbours, self._listeners = dict(neighbours), dict(listeners)
+        self._neighbours, self._speaker.listeners = dict(neighbours), dict(listeners)
         self.mailbox.resize(neighbours)
         if self._guard is not None:
             self._guard.resize(neighbours)
@@ -283,6 +263,11 @@ class Player:
         """
         return None if self._guard is None else dict(self._guard.shares)
 
+    @property
+    def privacy_spent(self) -> PrivacySpent | None:
+        """What the player has spent of its budget of privacy; None for one without."""
+        return self.model.privacy_spent() if isinstance(self.model, HasPrivacy) else None
+
     def pause(self, rate: float) -> float:
         """Waiting time to the next tick of a Poisson clock of the given rate, from the player's own stream."""
         return float(self._streams["pace"].exponential(1.0 / rate))
@@ -292,19 +277,20 @@ class Player:
 
         A player taken back to an earlier state has sent messages since that its neighbours would hold for newer.
         """
-        self._sequence = max(self._sequence, sequence)
+        self._speaker.number_from(sequence)
 
     def state(self) -> State:
         """Everything that the next move depends on."""
+        spoken = self._speaker.state()
         return {
             **({} if self._guard is None else {"guard": self._guard.state()}),
-            **({} if self._first is None else {"first": {n: a.copy() for n, a in self._first.arrays.items()}}),
+            **({"first": spoken["first"]} if "first" in spoken else {}),
             "model": self.model.state(),
             "mailbox": self.mailbox.state(),
             "streams": {purpose: rng.bit_generator.state for purpose, rng in self._streams.items()},
             "moves": self.moves,
-            "sequence": self._sequence,
-            "turns": dict(self._turns),
+            "sequence": spoken["sequence"],
+            "turns": spoken["turns"],
             "ready": self._ready,
             "rejected": dict(self.rejected),
         }
@@ -316,19 +302,11 @@ class Player:
         for purpose, rng in self._streams.items():
             rng.bit_generator.state = state["streams"][purpose]
         self.moves = state["moves"]
-        self._sequence = state["sequence"]
-        self._turns = dict(state["turns"])
         self._ready = state["ready"]
         self.rejected = Counter(state["rejected"])
         if self._guard is not None:
             self._guard.load(state["guard"])
-        self._first = self.model.space.batch(state["first"]) if "first" in state else None
-
-    def _refusal(self, message: Message, neighbour: Neighbour | None) -> str | None:
-        if neighbour is None:
-            return "sender"
-        number = message.sequence
-        return None if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**63 else "sequence"
+        self._speaker.load(state)
 
     def _failure(self, number: int, method: str, error: Exception) -> ModelError:
         return ModelError(str(self.name), number, f"{method} raised {type(error).__name__}: {error}")
@@ -355,110 +333,21 @@ class Player:
         return batch
 
     def _sources(self, *, settle: bool) -> list[Source]:
-        """What a move learns from, weights summing to 1. The letters of one neighbour share its weight."""
-        if self._guard is not None:
-            return self._guarded(self._guard, settle)
-        heard = [
-            Source(letter.batch, self._neighbours[sender].alpha / len(letters))
-            for sender, letters in self.mailbox.read().items()
-            for letter in letters
-        ]
-        return scaled([*self._own, *heard])
-
-    def _guarded(self, guard: Guard, settle: bool) -> list[Source]:
-        """The same with the shares that the guard gives; what it leaves out is counted as `screened`."""
+        """What a move learns from, weights summing to 1; what a guard leaves out is counted as `screened`."""
+        heard = {who: (self._neighbours[who].alpha, letters) for who, letters in self.mailbox.read().items()}
+        if self._guard is None:
+            return scaled([*self._own, *heard_sources(heard)])
         own = sum(source.weight for source in self._own)
-        letters = self.mailbox.read()
-        found = guard.weigh(
-            own, {who: (self._neighbours[who].alpha, held) for who, held in letters.items()}, settle=settle
-        )
+        found = self._guard.weigh(own, heard, settle=settle)
         if settle and found.refused:
             self.rejected["screened"] += found.refused
         mine = [Source(s.batch, s.weight * (found.own / own), own=True) for s in self._own] if found.own > 0 else []
-        theirs = [Source(letter.batch, share / len(held)) for share, held in found.heard.values() for letter in held]
-        return scaled([*mine, *theirs])
+        return scaled([*mine, *heard_sources(found.heard)])
 
     def _publish(self) -> Move:
-        if self.moves % self._gossip.every:
-            return Move(self.moves, {})
-        requests = self._chosen("neighbours", list(self._neighbours)) if self._gossip.pulls else ()
-        if not self._ready or not self._listeners or not self._gossip.pushes:
-            return Move(self.moves, {}, requests)
-        told = self._chosen("listeners", list(self._listeners))
-        if self._gossip.fresh:
-            answers = {who: self._message(self._listeners[who]) for who in told}
-            return Move(self.moves, {who: m for who, m in answers.items() if m is not None}, requests)
-        speech = self._speech()
-        if speech is None:
-            return Move(self.moves, {}, requests)
-        messages = self._addressed(speech, told, 0)
-        more = [item for k in range(1, speech.messages) for item in self._addressed(speech, told, k).items()]
-        self._sequence += speech.messages
-        return Move(self.moves, messages, requests, tuple(more))
+        return self._speaker.publish(self.moves, list(self._neighbours), self._rows)
 
-    def _addressed(self, speech: Speech, told: Sequence[Hashable], number: int) -> dict[Hashable, Message]:
-        """One of the messages that say it, to all who are told; one object for those who hear the same variables."""
-        by_space: dict[int, Message] = {}
-        messages: dict[Hashable, Message] = {}
-        for listener in told:
-            space = self._listeners[listener]
-            message = by_space.get(id(space))
-            if message is None:
-                rows = speech.batch.restrict(space)
-                message = by_space[id(space)] = Message.of(rows, sender=self.name, sequence=speech.sequence + number)
-            messages[listener] = message
-        return messages
-
-    def _message(self, space: Space) -> Message | None:
-        speech = self._speech()
-        if speech is None:
-            return None
-        self._sequence += 1
-        return Message.of(speech.batch.restrict(space), sender=self.name, sequence=speech.sequence)
-
-    def _speech(self) -> Speech | None:
-        """What the model generates, or whatever the player's way makes of it; None for nothing."""
-        if self._way is None:
-            return Speech(self._generate(self._samples, "generate"), self._sequence)
-        heard = [letters[0].batch for letters in self.mailbox.read().values()]
-        occasion = Occasion(
-            lambda n: self._generate(n, "generate"),
-            self._samples,
-            self.moves,
-            self._sequence,
-            heard,
-            self._first,
-            self._streams["conduct"],
-        )
-        speech = self._way(occasion)
-        if speech is not None and self._first is None:
-            self._first = speech.batch
-        return speech
-
-    def _chosen(self, side: str, others: list[Hashable]) -> tuple[Hashable, ...]:
-        """All of `others`, or as many as the fan-out says, at random or in turn."""
-        count = self._gossip.fan_out
-        if count is None or count >= len(others):
-            return tuple(others)
-        if self._gossip.order == "random":
-            positions = self._streams["gossip"].choice(len(others), size=count, replace=False)
-            return tuple(others[k] for k in sorted(positions))
-        first = self._turns[side]
-        self._turns[side] = (first + count) % len(others)
-        return tuple(others[(first + k) % len(others)] for k in range(count))
-
-
-def _checked(content: Any, space: Space, max_rows: int) -> Batch:
-    if isinstance(content, Batch):
-        if content.space is not space and content.space != space:
-            raise BatchError("space", f"variables {content.space.names} came, expected {space.names}")
-        batch = content
-    elif isinstance(content, Mapping):
-        if any(getattr(values, "ndim", 0) and len(values) > max_rows for values in content.values()):
-            raise BatchError("size", f"more than {max_rows} rows came")
-        batch = space.batch(content)
-    else:
-        raise BatchError("type", f"{type(content).__name__} came, expected arrays by name")
-    if not 0 < len(batch) <= max_rows:
-        raise BatchError("size", f"{len(batch)} rows came, expected 1 to {max_rows}")
-    return batch
+    @property
+    def _rows(self) -> Callable[[int], Batch] | None:
+        """Makes n rows for others to hear; None while the model knows nothing."""
+        return partial(self._generate, purpose="generate") if self._ready else None

@@ -10,7 +10,6 @@ from typing import TypeAlias
 from .. import topology
 from ..games import Game, GameError, PlayerSpec, Space
 from .conduct import way_of
-from .defence import Guard
 from .exponential import ExponentialFamilyModel
 from .player import Neighbour, Player
 from .protocols import GenerativeModel
@@ -44,7 +43,7 @@ class Seat:
     source: Reader | None = None
 
     def build(self) -> Player:
-        """The player, with a model of its own.
+        """The player, with a model of its own; one with privacy releases its statistics here.
 
         Raises:
             GameError: the rows are not here, or those that the source reads are not those of the summary.
@@ -53,6 +52,8 @@ class Seat:
         model = _model(spec)
         guard = None
         if spec.defence is not None:
+            from .defence import Guard  # not at import: a player without a defence does not pay for it
+
             guard = Guard(spec.defence, spec.parts, self.neighbours, seed=self.seed, index=self.index)
         knows = spec.start == "reference" or (spec.model is None and spec.initial_mean() is not None)
         return Player(
@@ -99,6 +100,8 @@ def _model(spec: PlayerSpec) -> GenerativeModel:
         smoothing=spec.smoothing,
         step=spec.step,
         mean=spec.initial_mean(),
+        own=None if spec.private is None else spec.anchor(),
+        privacy=spec.private,
     )
 
 

@@ -1,10 +1,11 @@
-"""Sources out of private rows: the parts of a player's data, with shares of its weight in proportion to their rows."""
+"""Sources out of private rows and of letters: what a player learns from, with the weight of each batch."""
 
-__all__ = ["own_sources", "scaled"]
+__all__ = ["heard_sources", "own_sources", "scaled"]
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from ..games import Batch
+from .mailbox import Letter
 from .protocols import Source
 
 
@@ -28,6 +29,15 @@ def own_sources(parts: Sequence[Batch], weight: float) -> list[Source]:
     if rows == 0 or weight <= 0:
         return []
     return [Source(part, weight * (len(part) / rows), own=True) for part in parts if part]
+
+
+def heard_sources(heard: Mapping[Hashable, tuple[float, Sequence[Letter]]]) -> list[Source]:
+    """What was heard as sources; the letters of one neighbour share its weight equally.
+
+    Arguments:
+        heard: neighbour → its weight and its letters.
+    """
+    return [Source(letter.batch, weight / len(letters)) for weight, letters in heard.values() for letter in letters]
 
 
 def scaled(sources: Sequence[Source]) -> list[Source]:

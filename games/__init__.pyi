@@ -57,7 +57,7 @@ from .game import Game as Game
 from .gaussian import Exponential as Exponential
 from .gaussian import Gaussian as Gaussian
 from .gaussian import GaussianDiagonal as GaussianDiagonal
-from .gaussian import GaussianFull as GaussianFull
+from .gaussian_full import GaussianFull as GaussianFull
 from .gossip import Gossip as Gossip
 from .medmnist import load_medmnist as load_medmnist
 from .mixtures import class_histogram as class_histogram
@@ -84,7 +84,12 @@ from .prediction import predict as predict
 from .privacy import Privacy as Privacy
 from .privacy import PrivacyError as PrivacyError
 from .privacy import PrivacySpent as PrivacySpent
+from .privacy_cost import PrivacyCost as PrivacyCost
+from .privacy_cost import predict_privacy as predict_privacy
 from .random_tables import load_random_tables as load_random_tables
+from .release import noise_multiplier as noise_multiplier
+from .release import release_noise as release_noise
+from .release import released_mean as released_mean
 from .rowless import without_rows as without_rows
 from .schedule import Schedule as Schedule
 from .scripts import Alphabet as Alphabet

@@ -69,6 +69,12 @@ class Product(ExponentialFamily):
     def interior(self, mu: Array) -> NDArray[np.bool_]:
         return np.asarray(np.stack([block.interior(part) for block, part in self._parts(mu)]).all(axis=0))
 
+    def bound(self, point: Array) -> float:
+        return float(np.linalg.norm([block.bound(part) for block, part in self._parts(point)]))
+
+    def project(self, mu: Array) -> Array:
+        return np.concatenate([block.project(part) for block, part in self._parts(mu)], axis=-1)
+
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         rows: dict[str, NDArray[Any]] = {}
         for block, part in self._parts(mu):
@@ -190,6 +196,20 @@ class ClassConditional(ExponentialFamily):
     def interior(self, mu: Array) -> NDArray[np.bool_]:
         shares, means = self._split(mu)
         return self._label.interior(shares) & self.family.interior(means).all(axis=-1)
+
+    def bound(self, point: Array) -> float:
+        """Of class c: √(‖e_c − π‖² + B_f(J_c)² + Σ_{j≠c} ‖J_j‖²) at `point` (π, J), the largest over c."""
+        shares, joint = self._joint(point)
+        label = ((np.eye(self._k) - shares) ** 2).sum(axis=1)
+        norms = (joint**2).sum(axis=1)
+        own = np.array([self.family.bound(j) ** 2 for j in joint])
+        return float(np.sqrt((label + own + norms.sum() - norms).max()))
+
+    def project(self, mu: Array) -> Array:
+        """The nearest class shares, and for them the class means projected one by one."""
+        shares = self._label.project(mu[..., : self._k])
+        _, means = self._split(np.concatenate([shares, mu[..., self._k :]], axis=-1))
+        return self._join(shares, self.family.project(means))
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         rows = np.arange(len(mu))

@@ -1,13 +1,13 @@
 """Families over binary, categorical and count variables: Bernoulli vector, categorical, Poisson."""
 
-__all__ = ["Bernoulli", "Categorical", "Poisson", "draw_categories"]
+__all__ = ["Bernoulli", "Categorical", "Poisson", "draw_categories", "onto_simplex"]
 
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .family import Array, ExponentialFamily, as_variable, xlogy
+from .family import Array, ExponentialFamily, as_variable, box_bound, xlogy
 from .space import Batch, Space, SpaceError, Variable
 
 
@@ -73,6 +73,12 @@ class Bernoulli(ExponentialFamily):
 
     def interior(self, mu: Array) -> NDArray[np.bool_]:
         return np.asarray(((mu > 0) & (mu < 1)).all(axis=-1))
+
+    def bound(self, point: Array) -> float:
+        return box_bound(0.0, 1.0, point)
+
+    def project(self, mu: Array) -> Array:
+        return np.clip(mu, 0.0, 1.0)
 
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         x = (rng.random(mu.shape) < mu).view(np.uint8)
@@ -140,6 +146,12 @@ class Categorical(ExponentialFamily):
     def interior(self, mu: Array) -> NDArray[np.bool_]:
         return np.asarray((mu > 0).all(axis=-1) & (np.abs(mu.sum(axis=-1) - 1) < 1e-6))
 
+    def bound(self, point: Array) -> float:
+        return float(np.linalg.norm(np.eye(self.size) - point, axis=1).max())
+
+    def project(self, mu: Array) -> Array:
+        return onto_simplex(mu)
+
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         return {self._variable: draw_categories(mu, rng)}
 
@@ -201,6 +213,12 @@ class Poisson(ExponentialFamily):
     def interior(self, mu: Array) -> NDArray[np.bool_]:
         return np.asarray(((mu > 0) & np.isfinite(mu)).all(axis=-1))
 
+    def bound(self, point: Array) -> float:
+        return float("inf")
+
+    def project(self, mu: Array) -> Array:
+        return np.maximum(mu, 0.0)
+
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         return {self._variable.name: rng.poisson(mu).reshape(len(mu), *self._variable.shape)}
 
@@ -215,3 +233,18 @@ def draw_categories(probabilities: Array, rng: np.random.Generator) -> NDArray[n
     u = rng.random((len(probabilities), 1)) * cumulative[:, -1:]
     drawn: NDArray[np.int64] = (u >= cumulative[:, :-1]).sum(axis=-1)
     return drawn
+
+
+def onto_simplex(values: Array) -> Array:
+    """The nearest probabilities, `values`: `[..., k]`.
+
+    Source: Held, Wolfe & Crowder, *Validation of subgradient optimization*, 1974.
+
+    >>> onto_simplex(np.array([1.5, 0.5, -0.2]))
+    array([1., 0., 0.])
+    """
+    ordered = -np.sort(-values, axis=-1)
+    excess = (np.cumsum(ordered, axis=-1) - 1.0) / np.arange(1, values.shape[-1] + 1)
+    kept = (ordered > excess).sum(axis=-1, keepdims=True)
+    nearest: Array = np.maximum(values - np.take_along_axis(excess, kept - 1, axis=-1), 0.0)
+    return nearest

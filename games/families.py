@@ -9,7 +9,8 @@ from ..topology import require_name
 from .composite import ClassConditional, Product
 from .discrete import Bernoulli, Categorical, Poisson
 from .family import ExponentialFamily
-from .gaussian import Exponential, Gaussian, GaussianDiagonal, GaussianFull
+from .gaussian import Exponential, Gaussian, GaussianDiagonal
+from .gaussian_full import GaussianFull
 from .space import Kind, Space, SpaceError, Variable
 
 _SIMPLE: Mapping[str, tuple[Kind, Callable[..., ExponentialFamily]]] = {

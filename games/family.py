@@ -1,6 +1,6 @@
 """What an exponential family is: statistics, mean and natural parameters, and the laws that the game needs."""
 
-__all__ = ["BoundaryError", "ExponentialFamily", "as_variable", "xlogy"]
+__all__ = ["BoundaryError", "ExponentialFamily", "as_variable", "box_bound", "xlogy"]
 
 from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
@@ -82,6 +82,20 @@ class ExponentialFamily(ABC):
         """Whether μ lies in the interior of the mean-parameter set: `[...]`."""
 
     @abstractmethod
+    def bound(self, point: Array) -> float:
+        """A bound on ‖φ(x) − point‖ over all rows x that the variables allow, `point`: `[size]`.
+
+        The least bound there is, but for `GaussianFull`; infinite where there is none.
+        """
+
+    @abstractmethod
+    def project(self, mu: Array) -> Array:
+        """A point of the closed mean-parameter set near `mu`, which may lie anywhere: `[..., size]`.
+
+        `mu` itself up to rounding where it is in the set. The result may lie on the boundary, see `smooth`.
+        """
+
+    @abstractmethod
     def sample_rows(self, mu: Array, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         """One row for each of the n mean parameters, `mu`: `[n, size]`; name → `[n, *shape]`."""
 
@@ -155,6 +169,15 @@ def as_variable(variable: str | Variable, kind: Kind, shape: tuple[int, ...] = (
     if variable.kind != kind:
         raise SpaceError(f"variable {variable.name!r} is {variable.kind}, expected {kind}")
     return variable
+
+
+def box_bound(low: Array | float, high: Array | float, point: Array) -> float:
+    """The largest distance from `point`, `[d]`, in the box from `low` to `high`; infinite where the box is.
+
+    >>> box_bound(0.0, 1.0, np.array([0.5, 0.5, 0.5, 0.5]))
+    1.0
+    """
+    return float(np.sqrt((np.maximum(np.abs(low - point), np.abs(high - point)) ** 2).sum()))
 
 
 def xlogy(x: Array, y: Array) -> Array:

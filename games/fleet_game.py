@@ -181,6 +181,11 @@ def _family(players: list[Any], specs: list[PlayerSpec]) -> ExponentialFamily:
                 f"player {player} has a conduct or a defence, which look at rows that are not made; take runner "
                 "rounds, virtual or ray"
             )
+        if spec.private is not None:
+            raise NoShortcutError(
+                f"player {player} has a budget of privacy, which arrays do not account for; take runner rounds, "
+                "virtual or ray"
+            )
         if not first.same_as(spec.family):
             raise NoShortcutError(
                 f"player {player} learns another family ({spec.family.name}) than the first ({first.name}); {can}"

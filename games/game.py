@@ -12,6 +12,7 @@ from .cells import Tabulated
 from .conduct import FreeRider, Poisoner
 from .edges import shared_space
 from .family import BoundaryError
+from .private_players import require_accounting, require_private
 from .space import Space
 from .specs import GameError, PlayerSpec
 
@@ -33,6 +34,7 @@ class Game:
             variables than the model's, an edge over which nothing travels or less than the listener needs (see
             `edges.shared_space`), a fan-out wider than the degree, or a conduct or defence that needs labels or rows
             which are not there.
+        PrivacyError: a budget of privacy that cannot be kept; see `private_players`.
         BoundaryError: a player's private statistics lie on the boundary (named; the remedy is smoothing).
         GraphError: see `topology.validate`.
         SpaceError: one name stands for different variables at the two ends of an edge.
@@ -47,6 +49,7 @@ class Game:
         if set(self.specs) != set(self.graph):
             odd = sorted(map(str, set(self.specs) ^ set(self.graph)))
             raise GameError(f"players and nodes of the graph differ: {', '.join(odd[:10])}")
+        require_private(self.specs)
         for player, weight in zip(self.graph, topology.self_weights(self.graph), strict=True):
             self._check_data(player, float(weight))
             self._check_gossip(player)
@@ -82,7 +85,7 @@ class Game:
     @cached_property
     def _models(self) -> dict[Hashable, tuple[Space, bool, Tabulated | None]]:
         """Of each player: variables, whether its model fills in what rows lack (`agents.HasCompletion`), its table."""
-        return {player: _about_model(spec) for player, spec in self.specs.items()}
+        return {player: _about_model(player, spec) for player, spec in self.specs.items()}
 
     def _check_data(self, player: Hashable, weight: float) -> None:
         spec = self.specs[player]
@@ -162,9 +165,11 @@ class Game:
             )
 
 
-def _about_model(spec: PlayerSpec) -> tuple[Space, bool, Tabulated | None]:
+def _about_model(player: Hashable, spec: PlayerSpec) -> tuple[Space, bool, Tabulated | None]:
     if spec.model is not None:
         model = spec.model()
+        if spec.private is not None:
+            require_accounting(player, model)
         return model.space, callable(getattr(model, "complete", None)), model if isinstance(model, Tabulated) else None
     assert spec.family is not None  # PlayerSpec has one of the two
     return spec.family.space, False, None

@@ -27,7 +27,7 @@ class Privacy:
             of a row; None for 1.
         noise: of a network, the noise multiplier σ, noise of a step having standard deviation σC; None for the least
             that the planned moves can be paid with. An exponential family always takes the least.
-        seed: of the noise that a family releases its statistics with.
+        seed: of the noise that a family releases its statistics with; of its own for each player.
 
     Source: Dwork & Roth, *The Algorithmic Foundations of Differential Privacy*, 2014.
     """
@@ -39,6 +39,8 @@ class Privacy:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise PrivacyError(f"seed of the noise is {self.seed}, expected at least 0")
         if not self.epsilon > 0:
             raise PrivacyError(f"epsilon is {self.epsilon}, expected above 0; .inf is no privacy")
         if not 0 < self.delta < 1:
@@ -46,6 +48,11 @@ class Privacy:
         for name, value in {"clip": self.clip, "noise": self.noise}.items():
             if value is not None and not 0 < value < float("inf"):
                 raise PrivacyError(f"{name} is {value}, expected above 0 and finite")
+
+    @property
+    def finite(self) -> bool:
+        """Whether ε is finite: an infinite one is no privacy."""
+        return self.epsilon < float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class PrivacySpent:
     Arguments:
         epsilon: ε; 0 before anything was learned from private rows.
         delta: δ.
-        exhausted: whether the budget pays for no further look at the private rows.
+        exhausted: whether the budget pays for no further look at the private rows; a family looks once.
     """
 
     epsilon: float

@@ -13,7 +13,8 @@ def without_rows(spec: PlayerSpec) -> PlayerSpec:
     """The specification with a `DataSummary` in the place of the rows, those held out included.
 
     Whatever theory says of a game is the same, to the last bit, of the game without rows; only joint tables need more
-    than the summary. A specification that holds no rows is handed back as it is.
+    than the summary. A specification that holds no rows is handed back as it is. Of a player with privacy the summary
+    holds the statistics that it releases, and no class shares.
 
     The class is `spec.label`; where that is None, the only scalar categorical variable of the rows.
 
@@ -34,10 +35,12 @@ def without_rows(spec: PlayerSpec) -> PlayerSpec:
         found = {label_of(space) for space in spaces} - {None}
         label = found.pop() if len(found) == 1 else None
     whole = label is not None and all(label in space for space in spaces)
+    statistics = None if spec.family is None else spec.mean_statistics()
+    shares = class_shares_among(parts, str(label)) if whole and spec.private is None else None
     summary = DataSummary(
         rows=spec.rows,
-        statistics=None if spec.family is None else spec.family.mean_statistics(parts[0]),
-        class_shares=class_shares_among(parts, str(label)) if whole else None,
+        statistics=statistics,
+        class_shares=shares,
         label=label,
         variables=spaces if spec.holdout is None else (*spaces, spec.holdout.space),
     )

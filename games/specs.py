@@ -14,6 +14,7 @@ from .defence import Defence
 from .family import ExponentialFamily
 from .gossip import Gossip
 from .privacy import Privacy
+from .release import released_mean
 from .space import Batch
 from .summary import DataSummary
 
@@ -82,7 +83,8 @@ class PlayerSpec:
         conduct: what it does instead of what an honest player does; None for an honest one. Theory takes it for honest,
             but for `predict_poisoned`.
         defence: what it does against bad neighbours; None for nothing.
-        privacy: budget of differential privacy of its private rows; None for no privacy.
+        privacy: budget of differential privacy of its private rows; None for no privacy. Of a family, theory goes by
+            the statistics that are released.
     """
 
     family: ExponentialFamily | None = None
@@ -135,17 +137,33 @@ class PlayerSpec:
         """Number of private rows, wherever they are."""
         return sum(map(len, self.parts)) if self.summary is None else self.summary.rows
 
+    @property
+    def private(self) -> Privacy | None:
+        """The budget of privacy, where there are rows and it is finite."""
+        return self.privacy if self.privacy is not None and self.privacy.finite and self.rows else None
+
+    def mean_statistics(self) -> NDArray[np.float64]:
+        """Mean statistics of the private rows before smoothing, `[size]`; with privacy, those that are released.
+
+        Raises:
+            GameError: there is no family, or no row.
+            PrivacyError: see `games.released_mean`.
+        """
+        if self.family is None or not self.rows:
+            raise GameError("only players with an exponential family and rows have mean statistics")
+        if self.summary is not None:
+            return np.asarray(self.summary.statistics, np.float64)
+        if self.private is not None:
+            return released_mean(self.family, self.parts[0], self.private)
+        return self.family.mean_statistics(self.parts[0])
+
     def anchor(self) -> NDArray[np.float64]:
         """μ̂, the smoothed mean statistics of the private data; the reference where there is none: `[size]`."""
         if self.family is None:
             raise GameError("only players with an exponential family have mean statistics")
         if not self.rows:
             return self.family.reference
-        if self.summary is None:
-            statistics = self.family.mean_statistics(self.parts[0])
-        else:
-            statistics = np.asarray(self.summary.statistics, np.float64)
-        return self.family.smooth(statistics, self.rows, self.smoothing)
+        return self.family.smooth(self.mean_statistics(), self.rows, self.smoothing)
 
     def initial_mean(self) -> NDArray[np.float64] | None:
         """μ before the first move, `[size]`; None where the private rows decide it."""

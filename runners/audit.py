@@ -67,8 +67,8 @@ def audit_run(
 ) -> Audit:
     """Attacks what a run has kept of its exchange.
 
-    Private rows are made again from the experiment and its seed; they are on no record. An attacker at distance d of a
-    player pools what all players at distance d − 1 from it published: more than any single listener hears.
+    Private rows are made again here from the experiment and its seed; they are on no record. An attacker at distance d
+    of a player pools what all players at distance d − 1 from it published: more than any single listener hears.
 
     Arguments:
         run: a run directory or its URL, of an experiment with `audit.batches` above 0.
@@ -85,12 +85,12 @@ def audit_run(
         raise ValueError(f"shadows is {shadows}, expected 0 for none, or at least 8 games")
     directory = RunDirectory.existing(run)
     experiment = load_experiment(directory.path / "experiment.yaml")
-    if experiment.audit.batches == 0 or experiment.play.runner not in ("rounds", "virtual"):
+    if experiment.audit.batches == 0:
         raise NoBatchesError(
-            f"{directory.path} has kept no published batches (audit.batches is {experiment.audit.batches}); play it "
-            "again with --set audit.batches=20, on the runner rounds or virtual"
+            f"{directory.path} has kept no published batches (audit.batches is 0); play it again with "
+            "--set audit.batches=20"
         )
-    game = build_game(experiment)
+    game = build_game(_read_here(experiment))
     assert isinstance(game, Game)  # arrays are played by the runner fleet alone
     return audit_batches(experiment, game, read_kept(directory.path, game), shadows=shadows, seed=seed, on_step=on_step)
 
@@ -134,12 +134,16 @@ def audit_batches(
         played = _shadow_attack(experiment, game, units, scores, shadows, seed, notes, on_step)
     elif units:
         notes.append("The likelihood-ratio attack was left out: no shadow games were played.")
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(len(units),)))
     planted = [_canary_scores(unit) for unit in units]
     findings = tuple(
-        _finding(unit, found, on_canaries, rng) for unit, found, on_canaries in zip(units, scores, planted, strict=True)
+        _finding(unit, found, on_canaries) for unit, found, on_canaries in zip(units, scores, planted, strict=True)
     )
-    return _concluded(experiment.name, scores, planted, findings, played, notes, rng)
+    return _concluded(experiment, scores, planted, findings, played, notes)
+
+
+def _read_here(experiment: Experiment) -> Experiment:
+    """The same experiment with all rows read in this process, whoever read them when it was played."""
+    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"where": "driver"})})
 
 
 def _victims(experiment: Experiment, game: Game, notes: list[str]) -> list[_Victim]:
@@ -251,9 +255,7 @@ def _canary_scores(unit: _Unit) -> dict[str, Scores]:
     }
 
 
-def _finding(
-    unit: _Unit, scores: Mapping[str, Scores], on_canaries: Mapping[str, Scores], rng: np.random.Generator
-) -> Finding:
+def _finding(unit: _Unit, scores: Mapping[str, Scores], on_canaries: Mapping[str, Scores]) -> Finding:
     victim, space = unit.victim, unit.lens.space
     members, others = (b.restrict(space) for b in (victim.members, victim.others))
     published = [b.restrict(space) for b in unit.published]
@@ -262,15 +264,15 @@ def _finding(
         unit.distance,
         unit.publishers,
         sum(map(len, published)),
-        {name: strength(scores[name], rng) if name in scores else None for name in ATTACKS},
+        {name: strength(scores[name]) if name in scores else None for name in ATTACKS},
         reconstruction(unit.lens, members, others, published, unit.heard()[0]),
-        _exposed({name: [found] for name, found in on_canaries.items()}, rng),
+        _exposed({name: [found] for name, found in on_canaries.items()}),
         {**scores, **{f"canaries, {name}": found for name, found in on_canaries.items()}},
     )
 
 
-def _exposed(groups: Mapping[str, Sequence[Scores]], rng: np.random.Generator) -> dict[str, tuple[Strength, float]]:
-    told = {name: (pooled(found, rng), found) for name, found in groups.items()}
+def _exposed(groups: Mapping[str, Sequence[Scores]]) -> dict[str, tuple[Strength, float]]:
+    told = {name: (pooled(found), found) for name, found in groups.items()}
     return {
         name: (found, float(np.mean([exposure(s).bits for s in scores])))
         for name, (found, scores) in told.items()
@@ -279,22 +281,21 @@ def _exposed(groups: Mapping[str, Sequence[Scores]], rng: np.random.Generator) -
 
 
 def _concluded(
-    name: str,
+    experiment: Experiment,
     scores: Sequence[Mapping[str, Scores]],
     planted: Sequence[Mapping[str, Scores]],
     findings: tuple[Finding, ...],
     played: int,
     notes: list[str],
-    rng: np.random.Generator,
 ) -> Audit:
     """Pools the players by distance, and tests."""
     together: list[Finding] = []
     for distance in sorted({f.distance for f in findings}):
         here = [k for k, f in enumerate(findings) if f.distance == distance]
-        attacks = {a: pooled([scores[k][a] for k in here if a in scores[k]], rng) for a in ATTACKS}
+        attacks = {a: pooled([scores[k][a] for k in here if a in scores[k]]) for a in ATTACKS}
         publishers = tuple(dict.fromkeys(p for k in here for p in findings[k].publishers))
         rows = max(findings[k].rows for k in here)
-        canaries = _exposed({a: [planted[k][a] for k in here] for a in planted[here[0]]}, rng) if planted else {}
+        canaries = _exposed({a: [planted[k][a] for k in here] for a in planted[here[0]]}) if planted else {}
         together.append(Finding(None, distance, publishers, rows, attacks, None, canaries))
     tests = [
         (f.distance, told.p)
@@ -308,7 +309,8 @@ def _concluded(
         for f in together
     }
     leaks = {distance: p < _LEVEL for distance, p in by_distance.items()}
-    return Audit(name, findings, tuple(together), leaks, by_distance, played, tuple(notes))
+    settings = experiment.model_dump(mode="json")
+    return Audit(experiment.name, findings, tuple(together), leaks, by_distance, played, tuple(notes), settings)
 
 
 def _common(spaces: Sequence[Space]) -> Space | None:

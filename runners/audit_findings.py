@@ -63,6 +63,7 @@ class Audit:
         p: distance → smallest p-value there, corrected for the number of tests of the whole audit.
         shadows: shadow games played.
         notes: what could not be done, in sentences.
+        settings: of the experiment that was played, every default written out; not among `figures`.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Audit:
     p: Mapping[int, float]
     shadows: int
     notes: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def figures(self) -> dict[str, Any]:
         """For JSON."""

@@ -3,16 +3,13 @@
 __all__ = ["audit_lines", "write_audit"]
 
 import json
-from importlib import resources
 from typing import Any
-
-import jinja2
-from markupsafe import Markup
 
 from .audit_figures import RATES, Strength
 from .audit_findings import Audit, Finding
-from .directory import RunDirectoryError
+from .directory import RunDirectoryError, versions
 from .finite import finite
+from .report_html import render_page
 from .storage import RunPath, run_path, write_whole
 
 _MOST_ROWS = 1_000
@@ -74,19 +71,23 @@ def write_audit(directory: RunPath | str, audit: Audit) -> tuple[RunPath, RunPat
 
 
 def _page(audit: Audit) -> str:
-    """Tables without a script; the style is that of a report."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    source = resources.files(__package__)
-    return environment.from_string(source.joinpath("audit_page.html").read_text("utf-8")).render(
-        name=audit.name,
-        verdict="leak" if any(audit.leaks.values()) else "no leak found",
+    """Tables without a script, in the frame of a report."""
+    return render_page(
+        "audit_page.html",
+        scripts=[],
+        data=None,
+        settings=dict(audit.settings),
+        settings_title="The experiment, every default written out",
+        about={"versions": versions()},
+        notes=[],
+        name=f"Audit of {audit.name}",
+        outcome="leak" if any(audit.leaks.values()) else "no leak found",
         lines=audit_lines(audit),
         columns=["AUC", "95 %", *(f"TPR at {rate:.1%} FPR" for rate in RATES), "members", "others", "p"],
         together=[row for found in audit.together for row in _rows(found)],
         players=[row for found in audit.players for row in _rows(found)][:_MOST_ROWS],
         rebuilt=[_rebuilt(found) for found in audit.players if found.reconstruction is not None][:_MOST_ROWS],
         shadows=audit.shadows,
-        style=Markup(source.joinpath("report_page.css").read_text("utf-8")),
     )
 
 

@@ -1,6 +1,6 @@
 """Shadow games: the same game played with other halves of the players' rows, for a likelihood-ratio attack."""
 
-__all__ = ["ShadowGame", "likelihood_ratio", "shadow_games"]
+__all__ = ["ShadowGame", "likelihood_ratio", "shadow_games", "twin"]
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +14,8 @@ from ..games import Batch, Game, GameError
 from .audit_figures import Scores
 from .experiment import Experiment
 from .kept_batches import KeptBatch, KeptBatches
+from .privacy import with_new_noise
+from .sections import DurationSection, NetworkSection
 from .session import engine_options
 
 _SHADOW = 1022
@@ -52,7 +54,7 @@ def shadow_games(
     among which the private ones are: the strongest that the literature grants.
 
     Arguments:
-        experiment: that was played.
+        experiment: that was played; of one on `ray` its `twin` is.
         game: its game.
         pools: player → its private rows and those held out, of the players that are attacked.
         count: how many games.
@@ -75,7 +77,8 @@ def shadow_games(
         while True:
             learned = {player: ~_held_out(missed[player], len(pools[player][1]), rng) for player in whole}
             try:
-                batches = _play(experiment, _with_rows(game, pools, whole, learned), int(rng.integers(2**31)))
+                shadow = int(rng.integers(2**31))
+                batches = _play(experiment, _with_rows(game, pools, whole, learned, shadow), shadow)
                 break
             except (GameError, ModelError, ValueError):
                 tries += 1
@@ -86,6 +89,20 @@ def shadow_games(
             missed[player] += ~mask
         on_game(number)
         yield ShadowGame(learned, batches)
+
+
+def twin(experiment: Experiment) -> Experiment:
+    """The same experiment in this process, for one on `ray`: in rounds, or by Poisson clocks in virtual time.
+
+    What real time has beside, messages that are late or replaced and machines that are slow, is not in it.
+    """
+    play = experiment.play
+    if play.runner != "ray":
+        return experiment
+    synchronous = play.mode == "synchronous"
+    changed = {"runner": "rounds" if synchronous else "virtual", "every": None, "workers": None}
+    clocks = NetworkSection(compute=DurationSection(kind="exponential"))
+    return experiment.model_copy(update={"play": play.model_copy(update=changed), "network": clocks})
 
 
 def likelihood_ratio(learned: NDArray[np.bool_], shadows: Matrix, told: Matrix, members: int) -> Scores:
@@ -138,8 +155,9 @@ def _with_rows(
     pools: Mapping[Hashable, tuple[Batch, Batch]],
     whole: Mapping[Hashable, Batch],
     learned: Mapping[Hashable, NDArray[np.bool_]],
+    seed: int,
 ) -> Game:
-    specs = dict(game.specs)
+    specs = with_new_noise(game.specs, seed)
     for player, rows in whole.items():
         spec = specs[player]
         mine, mask = spec.parts[0], learned[player]
@@ -154,8 +172,9 @@ def _play(experiment: Experiment, game: Game, seed: int) -> list[KeptBatch]:
     from .rounds import rounds
     from .virtual import virtual
 
+    experiment = twin(experiment)
     settings = experiment.play
-    kept = KeptBatches(game.players, experiment.audit.batches, experiment.audit.stride)
+    kept = KeptBatches.of(game, experiment.audit.batches, experiment.audit.stride)
     options: dict[str, Any] = {**engine_options(experiment, game), "every": settings.moves}
     engine = rounds if settings.runner == "rounds" else virtual
     for _ in engine(game, seed=seed, moves=settings.moves, on_delivery=kept.add, **options):

@@ -2,7 +2,7 @@
 
 __all__ = ["DECOYS", "canaries_of", "plant_canaries"]
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,17 +11,24 @@ import numpy as np
 from ..games import Batch, PlayerSpec
 from .experiment import Experiment, ExperimentError
 
-DECOYS = 2000
-"""Rows of the law of canaries that are not planted, a player: enough to tell 0.1 % of false positives."""
+DECOYS = 5000
+"""Rows of the law of canaries that are not planted, a player: enough for 0.1 % of false positives and its doubt."""
 
 _CANARIES = 1021
 
 
-def plant_canaries(experiment: Experiment, specs: Mapping[Hashable, PlayerSpec]) -> dict[Hashable, PlayerSpec]:
+def plant_canaries(
+    experiment: Experiment, players: Sequence[Hashable], specs: Mapping[Hashable, PlayerSpec]
+) -> dict[Hashable, PlayerSpec]:
     """The players' specifications, each with `audit.canaries` rows more at the end of its private rows.
 
     Each value of a canary is that of one of the player's own rows, drawn anew for every value: its columns look like
     the player's, its rows like nobody's.
+
+    Arguments:
+        experiment: the experiment.
+        players: all of them, in the order of the graph.
+        specs: of those that are wanted.
 
     Raises:
         ExperimentError: a player's private rows lack different variables, or there are none.
@@ -30,14 +37,15 @@ def plant_canaries(experiment: Experiment, specs: Mapping[Hashable, PlayerSpec])
     if count == 0:
         return dict(specs)
     planted = {}
-    for index, (player, spec) in enumerate(specs.items()):
+    order = {player: index for index, player in enumerate(players)}
+    for player, spec in specs.items():
         if len(spec.parts) != 1 or spec.summary is not None:
             raise ExperimentError(
                 f"audit.canaries is {count}, but the rows of player {player} come in {len(spec.parts)} batches, "
                 "expected one; set audit.canaries=0"
             )
         own = spec.parts[0]
-        made = _shuffled(own, count, _stream(experiment, index, 0))
+        made = _shuffled(own, count, _stream(experiment, order[player], 0))
         planted[player] = replace(spec, data=Batch.concatenate([own, made]))
     return planted
 

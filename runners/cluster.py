@@ -19,6 +19,7 @@ from .cluster_plans import Layout
 from .cluster_room import require_space
 from .cluster_session import ray_session, starts_here
 from .deployment import Deployment
+from .kept_batches import KeptBatches
 from .looks import Looks
 from .observation import Observation, require_whole
 from .start_estimate import StartEstimate
@@ -46,6 +47,7 @@ def cluster(
     on_observation: Callable[[Callable[[], None]], None] | None = None,
     on_checkpoint: Callable[[int, dict[str, Any]], None] | None = None,
     on_start: Callable[[StartEstimate], None] | None = None,
+    kept: KeptBatches | None = None,
 ) -> Iterator[Observation]:
     """Plays in Ray actors. Nobody stands in the middle: this process only starts them and looks on.
 
@@ -77,6 +79,8 @@ def cluster(
         on_checkpoint: called in synchronous play when all have saved a checkpoint, with its number and what the run has
             come to, for `resume`.
         on_start: called before any actor is made, with what it will take.
+        kept: takes in, at close looks and at the end, what the actors have kept of what their players published. It is
+            part of their checkpoints.
 
     Yields:
         Observations: before the first move, then as `every` says, and at the end.
@@ -99,16 +103,25 @@ def cluster(
             "fail or skip"
         )
     deployment = replace(deployment, run=deployment.run or f"run-{uuid.uuid4().hex[:12]}")
+    held = 0 if kept is None else kept.limit
     if starts_here(deployment):
-        require_space(game, deployment)  # before anything of Ray is started
+        require_space(game, deployment, held)  # before anything of Ray is started
     with ray_session(deployment) as outlives:
-        estimate = require_space(game, deployment)
+        estimate = require_space(game, deployment, held)
         if on_start is not None:
             on_start(estimate)
         detached = outlives and deployment.storage is not None
         lease = deployment.lease if detached else None
         layout = Layout(
-            game, seed, deployment, graphs=graphs, source=source, rate=rate, synchronous=synchronous, lease=lease
+            game,
+            seed,
+            deployment,
+            graphs=graphs,
+            source=source,
+            kept=kept,
+            rate=rate,
+            synchronous=synchronous,
+            lease=lease,
         )
         if synchronous:
             begin = 0 if resume is None else layout.saved_in(resume["checkpoint"])
@@ -129,6 +142,7 @@ def cluster(
                 patience=patience,
                 synchronous=synchronous,
                 resumed=resume,
+                kept=kept,
             )
             lab.start(attach=resume is not None, wiring=begin)
             if synchronous:
@@ -164,6 +178,10 @@ def _in_rounds(
             if on_checkpoint is not None:
                 on_checkpoint(done, lab.totals)
 
+    def leave() -> None:
+        save()
+        lab.collect()
+
     while done < moves or shown < done:
         try:
             if setback:
@@ -185,7 +203,7 @@ def _in_rounds(
                 shown = done
                 yield observed
                 if on_observation is not None and done < moves:  # at the end there is nothing to go on with
-                    on_observation(save)
+                    on_observation(leave)
             if done < moves and (done == 0 or time.monotonic() - since > spacing):
                 save()
         except Setback as error:

@@ -20,6 +20,7 @@ from .cluster_losses import Losses
 from .cluster_plans import Layout
 from .deployment import Deployment
 from .journal import Journal
+from .kept_batches import KeptBatches
 from .looks import Looks
 from .observation import Observation, PlayerView
 
@@ -46,6 +47,7 @@ class Laboratory:
         patience: seconds that a player may take for a move, or an actor for an answer.
         synchronous: whether a process that dies takes everybody back, see `Setback`.
         resumed: the totals of a run to go on with: moves of each player, messages, bytes, undelivered, seconds.
+        kept: takes in what is kept of publications at close looks, and of those who leave; None if nothing is.
     """
 
     def __init__(
@@ -61,12 +63,13 @@ class Laboratory:
         patience: float,
         synchronous: bool = False,
         resumed: Mapping[str, Any] | None = None,
+        kept: KeptBatches | None = None,
     ) -> None:
         self.wiring = 0
         self._game, self._layout, self._crew, self._deployment = game, layout, crew, deployment
         self._looks, self._budget, self._keep_states, self._patience = looks, moves, keep_states, patience
         self._synchronous = synchronous
-        self._asking = Interview(game, layout.homes, looks, self.call)
+        self._asking = Interview(game, layout.homes, looks, self.call, kept)
         storage = deployment.storage
         self._log = None if storage is None else Journal(storage / "logs" / "laboratory.jsonl")
         self._losses = Losses(layout, crew, deployment, self._tell, patience=patience, synchronous=synchronous)
@@ -101,7 +104,9 @@ class Laboratory:
         self._admit(self._living(wiring))
         if attach and not self._synchronous:  # rounds are taken back to their checkpoint next, and end them then
             with contextlib.suppress(TimeoutError):
-                self._crew.call("rewire", wiring, on=sorted(left), patience=self._patience, lost=lambda error: False)
+                calm: dict[str, Any] = {"on": sorted(left), "patience": self._patience, "lost": lambda error: False}
+                self._crew.call("rewire", wiring, **calm)
+                self._asking.collect(self._crew.call, **calm)
             self._end(left)
             self.call("rewire", wiring)
         self._began = perf_counter()
@@ -132,7 +137,9 @@ class Laboratory:
     def save_and_stop(self) -> None:
         """Stops everybody, and lets all that live save a checkpoint; the others go on from their last one."""
         with contextlib.suppress(TimeoutError):
-            self._crew.call("stop", True, patience=self._patience, lost=lambda error: False)
+            calm: dict[str, Any] = {"patience": self._patience, "lost": lambda error: False}
+            self._crew.call("stop", True, **calm)
+            self._asking.collect(self._crew.call, **calm)
 
     def rewire(self, wiring: int) -> None:
         """Goes over to another graph: actors of players that join are started, those of players that leave ended."""
@@ -150,7 +157,9 @@ class Laboratory:
         if not self._synchronous:
             self.call("introduce", on=joining)
             self.call("start", on=joining)
-        self._end(before - set(self._living(wiring)))
+        leaving = before - set(self._living(wiring))
+        self._asking.collect(self.call, on=sorted(leaving))
+        self._end(leaving)
 
     def _living(self, wiring: int) -> list[int]:
         """The actors there are in a graph; in gossip those of players who leave go on from checkpoints later."""
@@ -214,6 +223,10 @@ class Laboratory:
         """Lets everybody save a checkpoint between two rounds."""
         self.call("save", number)
         self._counts.keep()
+
+    def collect(self) -> None:
+        """Takes over what is kept of publications, as close looks do."""
+        self._asking.collect(self.call)
 
     # --- what is seen ---------------------------------------------------------------------------------------------
 
@@ -318,7 +331,14 @@ class Laboratory:
         if report is None or name in self._layout.absent[self.wiring]:
             return PlayerView(moves, None, {}, {}, 0.0)
         return PlayerView(
-            moves, report.mean, report.letters, report.rejected, report.staleness, report.bytes, report.shares
+            moves,
+            report.mean,
+            report.letters,
+            report.rejected,
+            report.staleness,
+            report.bytes,
+            report.shares,
+            report.privacy,
         )
 
     def _tell(self, event: str, **fields: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any, final
 import ray
 
 from ..games import Batch, Game
+from .kept_batches import KeptBatches
 from .looks import Looks
 
 
@@ -20,6 +21,7 @@ class Interview:
         homes: player → number of its actor.
         looks: what they are asked.
         call: calls a method of all actors, with the same arguments or, by `each`, with its own: number → result.
+        kept: takes in what the actors have kept of publications; None if they keep nothing.
     """
 
     def __init__(
@@ -28,7 +30,9 @@ class Interview:
         homes: Mapping[Hashable, int],
         looks: Looks,
         call: Callable[..., Mapping[int, Any]],
+        kept: KeptBatches | None = None,
     ) -> None:
+        self._kept = kept
         self._players, self._homes, self._looks, self._call = game.players, homes, looks, call
         self._spaces = {name: game.space(name) for name in game.players}
         put = {id(rows): ray.put(rows) for player in game.players if (rows := looks.test_of(player)) is not None}
@@ -37,6 +41,7 @@ class Interview:
     def closely(self, *, first: bool, last: bool) -> dict[str, Any]:
         """What the players answer, as the fields of an `Observation`; see `looks.closely`."""
         looks, found = self._looks, {}
+        self.collect(self._call)
         if looks.rows:
             drawn = self.answers("measure", looks.rows)
             found["samples"] = {p: self._batch(p, drawn.get(p)) for p in self._players}
@@ -47,6 +52,17 @@ class Interview:
         if last or (looks.count > 2 and not first):
             found["held_out"] = self.answers("held_out")
         return found
+
+    def collect(self, call: Callable[..., Mapping[int, Any]], **options: Any) -> None:
+        """Takes over what the actors have kept of their players' publications, where any is kept.
+
+        Arguments:
+            call: calls a method of actors: number → result.
+            options: of that call.
+        """
+        if self._kept is not None:
+            for found in call("published", **options).values():
+                self._kept.merge(found)
 
     def answers(self, method: str, *arguments: Any) -> dict[Hashable, Any]:
         """What a method says of each player, in the order of the game; nothing of those who do not answer."""

@@ -16,6 +16,7 @@ from .checkpoint_store import CheckpointStore
 from .cluster_names import finder, leave
 from .deployment import Deployment
 from .journal import Journal
+from .kept_batches import KeptBatches
 from .where import forget_specs
 
 
@@ -31,6 +32,7 @@ class Layout:
         deployment: how many players share a process, and what to do in trouble.
         graphs: graphs that take over from each other; the game's own by default.
         source: player → makes its specification where it is built; None takes the game's.
+        kept: what is kept of publications; None for nothing.
         settings: further settings of the plans: rate, synchronous, lease.
     """
 
@@ -42,10 +44,11 @@ class Layout:
         *,
         graphs: GraphSequence | None = None,
         source: Callable[[Hashable], Callable[[], PlayerSpec]] | None = None,
+        kept: KeptBatches | None = None,
         **settings: Any,
     ) -> None:
         self._game, self._seed, self._deployment, self._source = game, seed, deployment, source
-        self._settings = settings
+        self._kept, self._settings = kept, settings
         self.graphs = [game.graph] if graphs is None else [piece.graph for piece in graphs]
         self.absent = [frozenset()] if graphs is None else [graphs.absent_at(piece.start) for piece in graphs]
         self.changes = () if graphs is None else graphs.changes
@@ -111,6 +114,7 @@ class Layout:
             store=None if storage is None else CheckpointStore(storage / "checkpoints", name),
             checkpoint_seconds=deployment.checkpoint_seconds,
             log=None if storage is None else Journal(storage / "logs" / f"{name}.jsonl"),
+            archive=None if self._kept is None else self._kept.among(known),
             wiring=wiring,
             **self._settings,
         )

@@ -17,17 +17,22 @@ PLAYER_BYTES = 30_000
 of Gaussian players (`benchmarks/cluster.py memory`); networks come on top, and are not known before they are made."""
 
 
-def require_space(game: Game, deployment: Deployment) -> StartEstimate:
+def require_space(game: Game, deployment: Deployment, kept: int = 0) -> StartEstimate:
     """What it takes to start the actors of a game, if there is room for it, or it is wanted all the same.
 
     Where Ray has not been started yet, memory and processors of this machine count; else those of the cluster.
+
+    Arguments:
+        game: the game.
+        deployment: how it is laid out.
+        kept: publications of each player that are kept, by its actor and by the laboratory.
 
     Raises:
         TooLargeError: there is no room.
     """
     cpus, memory = _room(deployment)
     processes = math.ceil(len(game.players) / deployment.players_per_actor)
-    rows = sum(_row_bytes(game, player) * _rows(game, player) for player in game.players)
+    rows = sum(_row_bytes(game, player) * _rows(game, player, kept) for player in game.players)
     estimate = estimate_start(
         processes,
         len(game.players),
@@ -47,11 +52,12 @@ def _room(deployment: Deployment) -> tuple[float, int]:
     return float(deployment.workers or whole_cpus()), available_memory()
 
 
-def _rows(game: Game, player: object) -> int:
-    """Rows that a player holds: its own, and the letters of its neighbours, each twice while one replaces another."""
+def _rows(game: Game, player: object, kept: int) -> int:
+    """Rows that are held of a player: its own, the letters of its neighbours, each twice while one replaces another,
+    and its publications, twice again."""
     spec: PlayerSpec = game.specs[player]
     letters = sum(game.specs[j].samples for j in game.graph.pred[player] if j != player) * spec.gossip.keep
-    return spec.rows + 2 * letters
+    return spec.rows + 2 * letters + 2 * kept * spec.samples
 
 
 def _row_bytes(game: Game, player: object) -> int:

@@ -7,29 +7,25 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from ..agents import ModelError
-from ..games import FleetGame, Game
-from ..topology import attach_alpha, is_graph_file, read_graph, validate
 from .cluster_errors import StartError
 from .directory import RunDirectory
-from .experiment import Experiment, ExperimentError, dump_experiment, experiment_names, load_experiment
-from .foresight import array_figures, graph_figures, played_schedule, stages_of
+from .experiment import Experiment, dump_experiment, experiment_names, load_experiment
 from .neural_games import build_watch
 from .observers import require_observers
 from .outcome import Outcome
 from .playing import ENGINES
 from .session import Interrupted, Session, deployment_of, engine_options, staged
-from .stages import Change
 from .start_estimate import TooLargeError
 from .storage import RunPath, run_path
 from .study_file import study_names
-from .tables import NARROWEST, changes_table, player_table, prediction_lines, run_panel, topology_table
+from .tables import NARROWEST, player_table, run_panel
+from .topology_command import outlook, show_outlook
 from .where import Ask, require_lean
 
 app = typer.Typer(
@@ -276,55 +272,8 @@ def topology(
     """
     console = _console()
     with _wrong_request(console), contextlib.ExitStack() as stack:
-        if is_graph_file(source):
-            if settings:
-                raise ExperimentError("--set changes an experiment, but a graph file was given; leave it out")
-            graph, game = _weighted(read_graph(Path(source), directed=directed), console), None
-            runner = played = found = None
-            changes: list[Change] = []
-        else:
-            plan = load_experiment(source, settings)
-            built = staged(plan, _ask(plan, stack))
-            options = engine_options(plan, built)
-            if isinstance(built, FleetGame):
-                _show_arrays(array_figures(built, options["schedule"]), as_json)
-                return
-            runner, stages = plan.play.runner, stages_of(plan.play.runner, built, options)
-            game = built if stages is None else stages.games[-1]
-            graph, changes = game.graph, [] if stages is None else stages.planned()
-            played = played_schedule(runner, game, options if stages is None else {**options, "graphs": None})
-            found = None if stages is None else stages.prediction(len(stages) - 1)
-        validate(graph, anchored=not isinstance(game, Game) or game.anchored)
-    figures = graph_figures(graph, game, runner=runner, played=played, found=found)
-    figures["changes"] = [change.figures() for change in changes[1:]]
-    if as_json:
-        typer.echo(json.dumps(figures, allow_nan=False))
-        return
-    output = Console(width=None if sys.stdout.isatty() else NARROWEST)
-    if changes:
-        output.print(changes_table(changes))
-    output.print(topology_table(graph))
-    for line in prediction_lines(figures["predicted"]):
-        output.print(line, highlight=False, soft_wrap=True)
-
-
-def _show_arrays(figures: dict[str, Any], as_json: bool) -> None:
-    """What `topology` says of a graph of arrays, which is too large for a line for each player."""
-    if as_json:
-        typer.echo(json.dumps(figures, allow_nan=False))
-        return
-    typer.echo(
-        f"{figures['players']} players, {figures['edges']} edges, spectral radius {figures['spectral_radius']:.6g}"
-    )
-    for line in prediction_lines(figures["predicted"]):
-        typer.echo(line)
-
-
-def _weighted(graph: Any, console: Console) -> Any:
-    if any("alpha" in attributes for _, _, attributes in graph.edges(data=True)):
-        return graph
-    console.print("the file has no `alpha`: taking scheme uniform with self-weight 0.3", style="yellow")
-    return attach_alpha(graph, 0.3)
+        found = outlook(source, settings or [], lambda plan: _ask(plan, stack), directed=directed, console=console)
+    show_outlook(found, as_json=as_json)
 
 
 def _draw(outcome: Outcome, directory: RunDirectory, console: Console) -> list[RunPath]:

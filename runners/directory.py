@@ -174,6 +174,9 @@ class RunDirectory:
                 },
                 "rejected": dict(p.rejected),
                 "staleness": p.staleness,
+                "epsilon": None if p.privacy is None else p.privacy.epsilon,
+                "delta": None if p.privacy is None else p.privacy.delta,
+                "exhausted": None if p.privacy is None else p.privacy.exhausted,
             }
             for p in outcome.players[:_MOST_PLAYERS]
         ]

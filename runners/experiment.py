@@ -15,7 +15,6 @@ __all__ = [
 import copy
 import difflib
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from ..topology import UnknownNameError
+from .built_in import built_in_names, built_in_text
+from .observer_sections import ObserveSection
 from .sections import (
     AlphaSection,
     AuditSection,
@@ -34,7 +35,6 @@ from .sections import (
     GossipSection,
     ModelSection,
     NetworkSection,
-    ObserveSection,
     PlaySection,
     PrivacySection,
     Section,
@@ -78,11 +78,7 @@ class Experiment(Section):
 
 def experiment_names() -> dict[str, str]:
     """The built-in experiments: name → description, sorted."""
-    found = {}
-    for entry in resources.files(__package__).joinpath(_HERE).iterdir():
-        if entry.name.endswith(".yaml"):
-            found[entry.name.removesuffix(".yaml")] = str(yaml.safe_load(entry.read_text("utf-8"))["description"])
-    return dict(sorted(found.items()))
+    return built_in_names(_HERE)
 
 
 def load_experiment(source: str | RunPath, settings: list[str] | None = None) -> Experiment:
@@ -100,7 +96,7 @@ def load_experiment(source: str | RunPath, settings: list[str] | None = None) ->
     names, where = experiment_names(), run_path(source)
     source = str(source)
     if isinstance(where, Path) and source in names:
-        text = resources.files(__package__).joinpath(_HERE, f"{source}.yaml").read_text("utf-8")
+        text = built_in_text(_HERE, source)
     elif where.is_file():
         text = _read(where)
     elif where.suffix in (".yaml", ".yml"):

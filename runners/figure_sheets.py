@@ -13,10 +13,12 @@ from .sheets import read_sheets
 from .storage import RunPath, run_path
 
 _HEIGHT = 3.4
+_LINE = 0.25
+"""Of the height of a player, in inches."""
 
 
 def draw_sheets(run: RunView | RunPath | str, most: int = 6) -> Figure | None:
-    """The sheets of a run side by side, a line of each for a player, the first and the last among them.
+    """The sheets of a run side by side, the first and the last among them; beside the lines stands whose they are.
 
     Arguments:
         run: a run, its directory or its URL.
@@ -36,9 +38,14 @@ def draw_sheets(run: RunView | RunPath | str, most: int = 6) -> Figure | None:
     kept = np.unique(np.linspace(0, len(sheets) - 1, min(most, len(sheets))).round().astype(int)).tolist()
     images = [np.asarray(Image.open(io.BytesIO(sheets[k].png)).convert("RGB")) for k in kept]
     rows, columns = images[0].shape[:2]
-    figure = Figure(figsize=(len(kept) * _HEIGHT * columns / rows, _HEIGHT + 0.4), layout="constrained")
+    height = max(_HEIGHT, _LINE * len(sheets[0].players))
+    figure = Figure(figsize=(len(kept) * height * columns / rows + 0.4, height + 0.4), layout="constrained")
     for panel, k, image in zip(np.atleast_1d(figure.subplots(1, len(kept))), kept, images, strict=True):
         panel.imshow(image, interpolation="nearest")
-        panel.set_axis_off()
+        names = sheets[k].players if k == kept[0] else ()
+        panel.set_xticks([])
+        panel.set_yticks([(line + 0.5) * rows / len(names) for line in range(len(names))], names, fontsize=8)
+        panel.tick_params(length=0)
+        panel.spines[:].set_visible(False)
         panel.set_title(f"{sheets[k].time:g} moves", fontsize=9)
     return figure

@@ -1,6 +1,6 @@
 """From the sections `conduct` and `defence` of an experiment to what its players do, and do against each other."""
 
-__all__ = ["with_conducts"]
+__all__ = ["by_player", "with_conducts"]
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -31,7 +31,7 @@ def with_conducts(
         ConductError, DefenceError: see `conduct_for` and `Defence`.
     """
     conducts = _conducts(experiment, players)
-    own = _by_player(experiment.defence.players, players, "defence.players")
+    own = by_player(experiment.defence.players, players, "defence.players")
     common = _defence(experiment.defence, "defence")
     single = {player: _defence(section, f"defence.players.{player}") for player, section in own.items()}
     return {
@@ -42,7 +42,7 @@ def with_conducts(
 
 def _conducts(experiment: Experiment, players: Sequence[Hashable]) -> dict[Hashable, Conduct]:
     section = experiment.conduct
-    named = _by_player(section.players, players, "conduct.players")
+    named = by_player(section.players, players, "conduct.players")
     found = {player: _conduct(options, f"conduct.players.{player}") for player, options in named.items()}
     if (section.share > 0) != bool(section.behaviour):
         raise ExperimentError(
@@ -58,7 +58,12 @@ def _conducts(experiment: Experiment, players: Sequence[Hashable]) -> dict[Hasha
     return found
 
 
-def _by_player(values: Mapping[str, Any], players: Sequence[Hashable], key: str) -> dict[Hashable, Any]:
+def by_player(values: Mapping[str, Any], players: Sequence[Hashable], key: str) -> dict[Hashable, Any]:
+    """What a section says of single players by name, by player.
+
+    Raises:
+        ExperimentError: a name that nobody has.
+    """
     by_name = {str(player): player for player in players}
     for name in values:
         if name not in by_name:

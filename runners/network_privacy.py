@@ -10,6 +10,7 @@ from ..games import Privacy
 from ..topology import self_weights
 from .experiment import Experiment
 from .experiment_graph import bare_graph, graph_with_alpha
+from .privacy import budgets_of
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,22 @@ def private_learning(
         rows: the number of private rows of those that are wanted, by position.
 
     Raises:
+        ExperimentError: see `budgets_of`.
         ValueError: what `topology` says of the graph and its α.
     """
-    section = experiment.privacy
-    budgets = {k: section.players.get(str(players[k]), section) for k, count in rows.items() if count}
-    budgets = {k: budget for k, budget in budgets.items() if budget.epsilon < float("inf")}
-    if not budgets:
+    of_players = budgets_of(experiment, players)
+    budgets = {k: of_players[players[k]] for k, count in rows.items() if count}
+    if not any(budgets.values()):
         return {}
     sizes: dict[Hashable, int] = dict.fromkeys(players, 1)  # how α is shared among neighbours leaves α_ii as it is
     graph = graph_with_alpha(bare_graph(experiment.topology), experiment.alpha, sizes)
     weights = dict(zip(graph, self_weights(graph), strict=True))
     found = {}
     for k, budget in budgets.items():
+        if budget is None:
+            continue
         first = [(1.0, 1)] if experiment.model.start != "reference" else []
         weight = float(weights[players[k]])
         later = [(weight, experiment.play.moves)] if weight > 0 else []
-        found[k] = PrivateLearning(
-            Privacy(budget.epsilon, delta=budget.delta, clip=budget.clip, noise=budget.noise),
-            PrivacyPlan(rows[k], tuple(first + later) or ((1.0, 1),)),
-        )
+        found[k] = PrivateLearning(budget, PrivacyPlan(rows[k], tuple(first + later) or ((1.0, 1),)))
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import RegretEstimate, Scores, State
-from ..games import Batch
+from ..games import Batch, PrivacySpent
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,7 @@ class PlayerView:
         staleness: mean age of the letters held, in the player's moves.
         bytes: of the messages that it has sent and that have arrived, where the engine counts them by player.
         shares: of a player with a defence, each neighbour's share of what its last move learned from.
+        privacy: what it has spent of its budget of privacy; None for a player without.
     """
 
     moves: int
@@ -34,6 +35,7 @@ class PlayerView:
     staleness: float
     bytes: int | None = None
     shares: Mapping[Hashable, float] | None = None
+    privacy: PrivacySpent | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,8 +25,8 @@ import numpy as np
 from .examination import Look
 from .experiment import Experiment, ExperimentError
 from .monitor import Record
+from .observer_sections import ObserveSection
 from .outcome import Outcome
-from .sections import ObserveSection
 from .storage import RunPath, is_local
 
 _PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import RegretEstimate, Scores, State
-from ..games import Batch, FleetGame, Game, Prediction, total_variation
+from ..games import Batch, FleetGame, Game, Prediction, PrivacySpent, total_variation
 from .diagnosis import Diagnosis, diagnose
 from .examination import Examiner, Look, Quality
 from .finite import finite
@@ -19,6 +19,7 @@ from .honesty import honest_error
 from .last_stage import changes_of, last_stage
 from .monitor import Monitor, Record
 from .observation import Observation
+from .spending import privacy_figures
 from .stages import Change
 from .views import total_moves
 
@@ -46,6 +47,7 @@ class PlayerOutcome:
         scores: how it does on test rows.
         quality: how close what it generates is to real rows.
         present: whether it took part in the end; of one that did not only what it did before is told.
+        privacy: what it spent of its budget of privacy; None for a player without.
     """
 
     player: Hashable
@@ -63,6 +65,7 @@ class PlayerOutcome:
     scores: Scores | None = None
     quality: Quality | None = None
     present: bool = True
+    privacy: PrivacySpent | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -111,6 +114,7 @@ class Outcome:
         changes: of who is present, in turn.
         aside: players that failed and that the run went on without → why.
         honest_error: of the honest players alone, see `honesty.honest_error`; None where all are.
+        privacy: what was spent, and the cost of it, see `spending.privacy_figures`.
     """
 
     runner: str
@@ -132,6 +136,7 @@ class Outcome:
     changes: Sequence[Change] = ()
     aside: Mapping[Hashable, str] = field(default_factory=dict)
     honest_error: Mapping[str, float | int | None] | None = None
+    privacy: Mapping[str, float | int | None] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         from .outcome_html import outcome_html  # for notebooks alone
@@ -165,6 +170,7 @@ class Outcome:
             "accuracy": _extremes([p.accuracy for p in listed]),
             "auc": _extremes([p.auc for p in listed]),
             "nash_gap_estimate": _gap_estimate([p.regret_estimate for p in listed]),
+            "privacy": dict(self.privacy),
             "changes": [change.figures() for change in self.changes],
             "aside": {str(player): why for player, why in self.aside.items()},
             **({} if self.honest_error is None else {"honest_error": dict(self.honest_error)}),
@@ -223,6 +229,7 @@ def conclude(
         looks=tuple(monitor.looks),
         examiner=examiner,
         aside=last.aside,
+        privacy=privacy_figures(game, last.players, changing=monitor.changing),
         honest_error=None if isinstance(game, FleetGame) else honest_error(game, monitor),
         changes=() if stages is None else changes_of(monitor.trace, monitor.last.time, stages),
     )
@@ -255,6 +262,7 @@ def _players(
                 scores=look.scores[i],
                 quality=judge.quality(name, last.samples.get(name), rng) if here else None,
                 present=here,
+                privacy=view.privacy,
             )
         )
     return players

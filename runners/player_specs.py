@@ -3,11 +3,13 @@
 __all__ = ["player_specs"]
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 from ..games import ARRAY_GRAPHS, Gossip, PlayerSpec, StepSize
 from .experiment import Experiment, ExperimentError, require_unused
 from .hostility import with_conducts
 from .neural_games import black_box_specs
+from .privacy import budgets_of
 from .private_data import families_and_shards
 
 
@@ -28,8 +30,10 @@ def player_specs(
     """
     if experiment.model.start == "common":
         raise ExperimentError(f"model.start is 'common', which needs a generator of arrays: {', '.join(ARRAY_GRAPHS)}")
+    budgets = budgets_of(experiment, players)
     make = black_box_specs if experiment.model.family is None else _family_specs
-    return with_conducts(experiment, players, make(experiment, players, only))
+    found = with_conducts(experiment, players, make(experiment, players, only))
+    return {player: replace(spec, privacy=budgets[player]) for player, spec in found.items()}
 
 
 def _family_specs(

@@ -3,6 +3,7 @@
 __all__ = ["RunView", "read_run"]
 
 import json
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ class RunView:
 
 
 def read_run(path: RunPath | str) -> RunView:
-    """Reads a run directory, up to the last whole record.
+    """Reads a run directory, up to the last whole record; a run that has ended should have no other, and is warned of.
 
     Arguments:
         path: the directory of a run, or its URL.
@@ -129,6 +130,9 @@ def read_run(path: RunPath | str) -> RunView:
     if graph is not None and names and {str(player) for player in graph} != set(names):
         notes.append("the players on record are not those of the graph, which is left out")
         graph = None
+    summary = _json(where / "summary.json")
+    for note in notes if summary is not None else ():
+        logging.getLogger(__name__).warning("%s is damaged: %s", where, note)
     events = [event for log in listing(where / "logs") if log.suffix == ".jsonl" for event in read_journal(log)]
     return RunView(
         path=where,
@@ -140,7 +144,7 @@ def read_run(path: RunPath | str) -> RunView:
         names=names or (() if graph is None else tuple(str(player) for player in graph)),
         looks=tuple(read_looks(directory.records)),
         players=_json(where / "players.json"),
-        summary=_json(where / "summary.json"),
+        summary=summary,
         diagnosis=_json(where / "diagnosis.json"),
         events=tuple(sorted(events, key=lambda event: str(event.get("time", "")))),
         notes=tuple(notes),

@@ -65,6 +65,7 @@ _SHARES = pa.schema(
     [("time", pa.float64()), ("listener", pa.string()), ("sender", pa.string()), ("share", pa.float64())]
 )
 _HONEST = pa.field("honest_error_rms", pa.float64())
+_SPENT = (pa.field("epsilon", pa.float64()), pa.field("delta", pa.float64()))
 _SCHEMAS = {"run": RUN_SCHEMA, "players": PLAYER_SCHEMA, "looks": _LOOKS}
 _SCORES = ("accuracy", "auc", "log_class", "log_density")
 
@@ -88,6 +89,7 @@ class RecordWriter:
             removed.
         timed: whether wall-clock seconds are recorded. Without, a run in virtual time always leaves the same records.
         hostile: whether some players are not honest: the run then has the column `honest_error_rms`.
+        private: whether some players have a budget of privacy: players then have the columns `epsilon` and `delta`.
 
     Attributes:
         recovered: what `resume` brought back; None without.
@@ -105,6 +107,7 @@ class RecordWriter:
         resume: bool = False,
         timed: bool = True,
         hostile: bool = False,
+        private: bool = False,
     ) -> None:
         if resume and parts is not None:
             raise ValueError("parts and resume were both given, expected one; parts go back, resume keeps all there is")
@@ -114,8 +117,10 @@ class RecordWriter:
         self._names, self._players = players, [str(p) for p in players[:_MOST_PLAYERS]]
         self._timed = timed
         begun = None if resume else {"run": 0, "players": 0, "looks": 0, **(parts or {})}
-        self._hostile = hostile
-        schemas = {**_SCHEMAS, "run": RUN_SCHEMA.append(_HONEST)} if hostile else _SCHEMAS
+        self._hostile, self._spent = hostile, [field.name for field in _SPENT] if private else []
+        schemas = {**_SCHEMAS, "run": RUN_SCHEMA.append(_HONEST)} if hostile else dict(_SCHEMAS)
+        if private:
+            schemas["players"] = pa.schema([*PLAYER_SCHEMA, *_SPENT])
         self._run, self._each, self._looks = self._tables = [
             RecordTable(directory, name, schema, None if begun is None else begun[name])
             for name, schema in schemas.items()
@@ -200,6 +205,7 @@ class RecordWriter:
                 **{name: [view.letters.get(name) for view in views] for name in _LETTERS},
                 "rejected": [sum(view.rejected.values()) for view in views],
                 "staleness": [view.staleness for view in views],
+                **{name: [getattr(view.privacy, name, None) for view in views] for name in self._spent},
             }
         )
 

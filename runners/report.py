@@ -9,7 +9,7 @@ from .directory import RunDirectoryError
 from .figure_shares import draw_influence, draw_mixtures
 from .pictures import draw_looks
 from .reading import RunView, read_run
-from .report_data import chosen_records, report_data
+from .report_data import chosen_records, report_data, sheet_data
 from .report_graph import Drawing, draw_plan
 from .report_html import png_url, render_page
 from .report_study import render_study
@@ -88,7 +88,7 @@ def run_page(view: RunView, drawing: Drawing | None, standing: Standing | None, 
     at = chosen_records(view, drawing)
     predicted = (view.summary or {})["predicted"] if standing is None else dict(standing.predicted)
     table = players_table(view, {} if standing is None else standing.floors)
-    sheets = [{"time": s.time, "who": s.who, "url": png_url(s.png)} for s in read_sheets(view.path)]
+    sheets = [sheet_data(sheet) for sheet in read_sheets(view.path)]
     data = {
         **report_data(view, at, predicted, drawing),
         "sheets": sheets,

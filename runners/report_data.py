@@ -1,6 +1,6 @@
 """The figures that the script of a report draws: thinned in time, and packed; and those of records that come later."""
 
-__all__ = ["MOST_POINTS", "chosen_records", "fresh_data", "report_data"]
+__all__ = ["MOST_POINTS", "chosen_records", "fresh_data", "report_data", "sheet_data"]
 
 import base64
 from typing import Any
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from .reading import RunView
 from .report_graph import Drawing
+from .report_html import png_url
+from .sheets import Sheet
 from .watch_tail import Fresh
 
 MOST_POINTS = 600
@@ -86,6 +88,11 @@ def fresh_data(fresh: Fresh, names: tuple[str, ...], drawing: Drawing | None) ->
         measures = {name: [_plain(row) for row in _drawn(values, columns)] for name, values in each.items()}
     times = _plain(_numbers(fresh.run, "time")[at])
     return {"records": fresh.records, "times": times, "curves": curves, "measures": measures}
+
+
+def sheet_data(sheet: Sheet) -> dict[str, Any]:
+    """A sheet of samples for JSON: `time`, `players` (names), `url`, which holds the picture."""
+    return {"time": sheet.time, "players": sheet.players, "url": png_url(sheet.png)}
 
 
 def _spaced(count: int, points: int, cells: int, players: int) -> NDArray[np.int64]:

@@ -157,17 +157,19 @@ function drawSheet() {
   box.hidden = !data.sheets.length;
   if (box.hidden) return;
   const seen = data.sheets.filter((s) => s.time <= time + 1e-9), sheet = seen.length ? seen[seen.length - 1] : data.sheets[0];
-  const image = box.querySelector("img");
+  const image = box.querySelector("img"), names = sheet.players;
   if (image.getAttribute("src") !== sheet.url) image.src = sheet.url;
-  box.querySelector("figcaption").textContent = `What players generate after ${tellTime(sheet.time)} moves each, a line a player (${sheet.who}); ${data.sheets.length} such sheets follow the slider.`;
+  box.querySelector("ol").replaceChildren(...names.map((name) => Object.assign(document.createElement("li"), { textContent: name, title: name })));
+  image.onload = () => { image.style.maxWidth = `${Math.max(24, 1.8 * names.length) * image.naturalWidth / image.naturalHeight}rem`; };
+  box.querySelector("figcaption").textContent = `What players generate after ${tellTime(sheet.time)} moves each, ${names.length ? `player ${names.join(", ")} from above` : "a line a player"}; ${data.sheets.length} such sheets follow the slider.`;
 }
 
 function update() {
   const m = measures[chosen];
   $("when").textContent = T ? `${tellTime(data.times[now])} moves/player` : "no record";
   $("slider").setAttribute("aria-valuetext", $("when").textContent);
-  $("bar").hidden = !m;
-  if (m) { const [low, high] = rangeOf(m); $("scale").textContent = `${m.label}: dark ${tell(low)} to bright ${tell(high)}, logarithmic.`; }
+  $("legend").hidden = !m;
+  if (m) { const [low, high] = rangeOf(m); $("scale").textContent = `Colour: ${m.label}, on a logarithmic scale`; $("low").textContent = tell(low); $("high").textContent = tell(high); }
   $("told").textContent = picked >= 0 && T ? `Player ${data.names[picked]}: ${Object.values(measures).map((x) => `${x.label} ${tell(valueOf(x, now, picked))}`).join(", ")}` : "";
   drawGraph();
   drawSheet();
@@ -186,7 +188,7 @@ $("measure").addEventListener("change", () => { chosen = $("measure").value; upd
 $("span").addEventListener("change", update);
 $("player").addEventListener("change", () => { picked = Number($("player").value); update(); });
 canvas.addEventListener("click", pick);
-if (!data.graph) { canvas.hidden = true; $("bar").hidden = true; }
+if (!data.graph) { canvas.hidden = true; $("scale").hidden = true; $("legend").hidden = true; }
 for (const query of ["(prefers-color-scheme: dark)", "print"]) window.matchMedia(query).addEventListener("change", redraw);
 new ResizeObserver(redraw).observe($("play"));
 redraw();

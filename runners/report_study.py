@@ -3,7 +3,6 @@
 __all__ = ["render_study"]
 
 import json
-import math
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from .study_file import FigureSection, StudyError
 from .study_pictures import draw_figure
 from .study_play import FAILED
 from .study_view import Study
+from .study_words import figure_columns, mean_words
 
 _ORDER = (
     "measured_rate",
@@ -28,7 +28,6 @@ _ORDER = (
 """Columns that come before the rest."""
 _MOST_ROWS = 1_000
 _MOST_FAILURES = 50
-_ROUNDING = 1e-12
 _KINDS = {
     "dots": "every trial",
     "scatter": "every trial, beside the diagonal and a band of ±5 %",
@@ -124,32 +123,25 @@ def _table(table: pa.Table, first: list[str], *, spread: bool) -> dict[str, Any]
     Arguments:
         table: the rows.
         first: columns that come first.
-        spread: whether `NAME_error` is shown beside NAME, as ± of its mean.
+        spread: whether the rows are points, of which the error and the count of a mean stand beside it.
     """
-    skipped = {f"{name}_error" for name in table.column_names} if spread else set()
+    known = figure_columns(table.column_names) if spread else table.column_names
     told = [
         name
-        for name in table.column_names
-        if name not in (*first, *skipped, "point") and len(set(map(repr, table.column(name).to_pylist()))) > 1
+        for name in known
+        if name not in (*first, "point") and len(set(map(repr, table.column(name).to_pylist()))) > 1
     ]
     told.sort(key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
     names = [*(name for name in first if name in table.column_names), *told]
-    cells = [
-        [_cell(row[name], row.get(f"{name}_error") if spread else None) for name in names]
-        for row in table.slice(0, _MOST_ROWS).to_pylist()
-    ]
+    cells = [[_cell(row, name) for name in names] for row in table.slice(0, _MOST_ROWS).to_pylist()]
     return {"heads": [name.replace("_", " ") if "." not in name else name for name in names], "rows": cells}
 
 
-def _cell(value: Any, error: float | None) -> dict[str, str]:
+def _cell(row: dict[str, Any], name: str) -> dict[str, str]:
     """Text, and the number by which it sorts; of what is not known a dash."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return {"text": "–", "value": ""}
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    if error is not None and error > _ROUNDING * abs(value):
-        text = f"{text} ± {error:.2g}"
+    value, text = row[name], mean_words(row, name)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {"text": text, "value": repr(float(value)) if number else text}
+    return {"text": text, "value": "" if text == "–" else repr(float(value)) if number else text}
 
 
 def _about(found: Study, notes: list[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 /* A heading sorts its table: first ascending, then descending; numbers by size, the rest by the alphabet. */
 for (const table of document.querySelectorAll(".sortable")) {
   const heads = [...table.tHead.rows[0].cells];
-  heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+  heads.forEach((head, column) => head.querySelector("button")?.addEventListener("click", () => {
     const up = head.getAttribute("aria-sort") !== "ascending", rows = [...table.tBodies[0].rows];
     const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim(), number = (text) => (text === "" ? NaN : Number(text));
     const unknown = (row) => row.cells[column].textContent === "–";
@@ -15,5 +15,22 @@ for (const table of document.querySelectorAll(".sortable")) {
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
     table.tBodies[0].append(...rows);
   }));
+}
+/* A part that is larger than its box says so, and has a shadow where it goes on. */
+for (const box of document.querySelectorAll(".scroll,.drawn")) {
+  const hint = Object.assign(document.createElement("p"), { className: "hint", hidden: true }), table = box.querySelector("table");
+  hint.setAttribute("aria-hidden", "true");
+  box.before(hint);
+  const look = () => {
+    const wide = box.scrollWidth > box.clientWidth + 1, tall = box.scrollHeight > box.clientHeight + 1;
+    const sideways = table && table.tHead ? `${table.tHead.rows[0].cells.length} columns: scroll sideways →` : "Scroll sideways →", down = table ? `${table.tBodies[0].rows.length} rows: scroll down ↓` : "Scroll down ↓";
+    hint.textContent = [wide && sideways, tall && down].filter(Boolean).join("; ");
+    hint.hidden = !hint.textContent;
+    box.classList.toggle("right", wide && box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+    box.classList.toggle("below", tall && box.scrollTop + box.clientHeight < box.scrollHeight - 1);
+  };
+  box.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(box);
+  look();
 }
 window.addEventListener("beforeprint", () => { for (const folded of document.querySelectorAll("details.printed")) folded.open = true; });

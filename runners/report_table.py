@@ -20,6 +20,8 @@ _COLUMNS = {
     "held_out": "held-out (nats a row)",
     "total_variation": "total variation",
     "accuracy": "accuracy",
+    "epsilon": "ε spent",
+    "delta": "δ spent",
     "staleness": "staleness (moves)",
 }
 _CURRENT = ("player", "moves", "regret", "error", "floor", "staleness")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .reading import RunView
+from .spending import privacy_sentence
 from .standing import Standing
 
 _MOST_TROUBLES = 50
@@ -67,6 +68,8 @@ def happened(view: RunView) -> list[str]:
         said.append(f"The largest regret (the Nash gap) was {gap['max']:.3g} nats.")
     if s["measured"]["rate"] is not None:
         said.append(f"The measured slope of the log-error is {s['measured']['rate']:.3g} a move.")
+    if (told := privacy_sentence(s.get("privacy", {}))) is not None:  # runs of an earlier version have none
+        said.append(f"{told}.")
     if view.diagnosis is None:
         said.append("The directory holds no diagnosis, so that the reasons for the outcome are not shown.")
     return said

@@ -123,4 +123,5 @@ def view_player(player: Player) -> PlayerView:
         dict(player.rejected),
         player.mailbox.staleness(player.moves),
         shares=player.shares,
+        privacy=player.privacy_spent,
     )

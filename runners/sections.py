@@ -12,10 +12,8 @@ __all__ = [
     "DurationSection",
     "EdgeSection",
     "GossipSection",
-    "MlflowSection",
     "ModelSection",
     "NetworkSection",
-    "ObserveSection",
     "OneDefenceSection",
     "OnePrivacySection",
     "PartitionSection",
@@ -24,9 +22,7 @@ __all__ = [
     "Section",
     "SplitSection",
     "StepSection",
-    "TensorBoardSection",
     "TopologySection",
-    "WandbSection",
 ]
 
 from pathlib import Path
@@ -41,7 +37,13 @@ from ..topology import RULES
 class Section(BaseModel):
     """A section of an experiment file: unknown keys are refused, and nothing changes after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        coerce_numbers_to_str=True,
+        ser_json_inf_nan="constants",  # an infinite epsilon in a variant or a list must not come back as null
+    )
 
 
 class TopologySection(Section):
@@ -317,44 +319,3 @@ class ClusterSection(Section):
     lease: float = Field(600.0, gt=0)
     oversubscribe: bool = False
     metrics: bool = True
-
-
-class _ObserverSection(Section):
-    """Keys that all observers have: `true` and `false` stand for the whole section, and other keys switch it on."""
-
-    enabled: bool = False
-    series: int = Field(100, ge=0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _switched(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            return {"enabled": value}
-        return {"enabled": True, **value} if isinstance(value, dict) and value else value
-
-
-class TensorBoardSection(_ObserverSection):
-    """TensorBoard: event files in the run directory; `series` players have a curve of their own."""
-
-
-class MlflowSection(_ObserverSection):
-    """MLflow: a store of files in the run directory, or the store or server at the URI `tracking`."""
-
-    experiment: str = "nashgossip"
-    tracking: str | None = None
-
-
-class WandbSection(_ObserverSection):
-    """Weights & Biases: files in the run directory; sent as it is played only if `online`."""
-
-    project: str = "nashgossip"
-    entity: str | None = None
-    online: bool = False
-
-
-class ObserveSection(Section):
-    """Other people's dashboards that watch a run; each needs the extra of its name."""
-
-    tensorboard: TensorBoardSection = TensorBoardSection()
-    mlflow: MlflowSection = MlflowSection()
-    wandb: WandbSection = WandbSection()

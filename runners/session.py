@@ -31,6 +31,7 @@ from .outcome import Outcome
 from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
 from .sheets import draw_sheet, write_sheet
+from .spending import has_private
 from .staging import build_game
 from .start_estimate import StartEstimate
 from .storage import RunPath
@@ -101,6 +102,7 @@ class Session:
                 records,
                 self._game.players,
                 hostile=has_hostile(self._game),
+                private=has_private(self._game),
                 **({} if keeper is None else keeper.writing),
             ) as writer,
             _progress(settings.moves, console) as show,

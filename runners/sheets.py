@@ -3,6 +3,7 @@
 __all__ = ["Sheet", "draw_sheet", "read_sheets", "write_sheet"]
 
 import io
+import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
@@ -25,12 +26,12 @@ class Sheet:
 
     Arguments:
         time: moves per player.
-        who: the players, from above, in words.
+        players: their names, from above; each has as many lines as the others.
         png: the picture.
     """
 
     time: float
-    who: str
+    players: tuple[str, ...]
     png: bytes
 
 
@@ -54,12 +55,12 @@ def draw_sheet(time: float, samples: Mapping[Hashable, Batch | None], examiner: 
     image = Image.fromarray((shown * 255).round().astype(np.uint8))
     scale = max(1, _WIDTH // image.width)
     image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-    who = ", ".join(str(player) for player in plan.players)
+    names = tuple(str(player) for player in plan.players)
     about = PngImagePlugin.PngInfo()
-    about.add_itxt(_WHO, who)
+    about.add_itxt(_WHO, json.dumps(names))
     buffer = io.BytesIO()
     image.quantize(64).save(buffer, format="PNG", pnginfo=about, optimize=True)
-    return Sheet(time, who, buffer.getvalue())
+    return Sheet(time, names, buffer.getvalue())
 
 
 def write_sheet(sheet: Sheet, run: RunPath) -> RunPath:
@@ -96,4 +97,13 @@ def _read(time: float, file: RunPath) -> Sheet:
 
     png = file.read_bytes()
     text = getattr(Image.open(io.BytesIO(png)), "text", {})
-    return Sheet(time, str(text.get(_WHO, "")), png)
+    return Sheet(time, _names(text.get(_WHO, "")), png)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The names that a picture bears; none of one that somebody else drew."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return ()
+    return tuple(map(str, found)) if isinstance(found, list) else ()

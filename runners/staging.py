@@ -39,7 +39,8 @@ def build_game(experiment: Experiment) -> Game | FleetGame:
     if experiment.topology.generator in ARRAY_GRAPHS:
         return _array_game(experiment)
     graph = bare_graph(experiment.topology)
-    return game_of(experiment, graph, plant_canaries(experiment, player_specs(experiment, list(graph))))
+    players = list(graph)
+    return game_of(experiment, graph, plant_canaries(experiment, players, player_specs(experiment, players)))
 
 
 def game_of(experiment: Experiment, graph: Any, specs: Mapping[Any, PlayerSpec]) -> Game:
@@ -55,6 +56,7 @@ def game_of(experiment: Experiment, graph: Any, specs: Mapping[Any, PlayerSpec])
 def _array_game(experiment: Experiment) -> FleetGame:
     """A game without an object for any player; the rows of the private data are not made either."""
     play, model, data, alpha = experiment.play, experiment.model, experiment.data, experiment.alpha
+    require_unused("a graph of arrays", experiment, ("privacy",))
     wanted = {
         "play.runner": (play.runner, "fleet"),
         "data.source": (data.source, "synthetic"),

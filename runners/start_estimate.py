@@ -20,8 +20,8 @@ BYTES_PER_PROCESS = 70 * _MIB
 """Memory that a Ray worker with players of exponential families has to itself: 60 to 69 MiB of unique set size."""
 NEURAL_BYTES_PER_PROCESS = 240 * _MIB
 """The same once it has imported torch and neural models: 180 to 240 MiB. The models themselves come on top."""
-SECONDS_PER_PROCESS = 1.0
-"""Processor time until a Ray worker answers: 0.7 s on an idle machine of 2026, 1.3 s on a crowded one."""
+SECONDS_PER_PROCESS = 1.4
+"""Processor time until a Ray worker answers: 1.2 s for one, 1.3 s to 1.5 s where a hundred start (2026)."""
 NEURAL_SECONDS_PER_PROCESS = 2.8
 """The same with torch: 2 s to 3.5 s."""
 PROCESSES_PER_CPU = 100
@@ -77,7 +77,7 @@ def estimate_start(
         ValueError: a number out of range.
 
     >>> estimate_start(50, 1000, bytes_per_player=1e6, neural=False, cpus=4).sentence
-    '1000 players in 50 processes: about 4.3 GiB of memory, 12 s to start'
+    '1000 players in 50 processes: about 4.3 GiB of memory, 18 s to start'
     """
     if processes < 1 or players < processes:
         raise ValueError(

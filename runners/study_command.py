@@ -1,28 +1,21 @@
-"""A study on the command line: progress with the time it still takes, the table of its points, and its figures."""
+"""A study on the command line: its progress, the table of its points, and its figures."""
 
 __all__ = ["run_study", "varying"]
 
-import time
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from .storage import RunPath
 from .study_file import StudyError
-from .study_play import FAILED
+from .study_progress import Progressed
 from .study_run import study
 from .study_view import Study
+from .study_words import figure_columns, mean_words
 
 _MOST_LINES = 60
 _MOST_COLUMNS = 8
-_SECONDS = 10.0
-"""Between two lines of progress where no bar can be drawn."""
-
-_ROUNDING = 1e-12
+_BORDER = 3
 _FIRST = ("measured_rate", "predicted_rate", "equilibrium_error_rms", "predicted_noise_floor_rms")
 _LAST = "rate_ratio"
 """The last column that all trials have."""
@@ -36,51 +29,19 @@ def run_study(
     Raises:
         ValueError, KeyboardInterrupt: see `study`.
     """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
-    )
-    failures = done = total = 0
-    begun = told = time.monotonic()
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(
-            "trials", total=None, failed="", visible=False
-        )  # until the request is known to be right
-
-        def on_start(path: RunPath, finished: int, pending: int) -> None:
-            already = f", {finished} are finished already" if finished else ""
-            console.print(f"{finished + pending} trials in {path}{already}", highlight=False, soft_wrap=True)
-            nonlocal total, begun
-            total, begun = pending, time.monotonic()
-            progress.update(task, total=pending, visible=True)
-
-        def on_trial(row: dict[str, Any]) -> None:
-            nonlocal failures, done, told
-            done += 1
-            if row["outcome"] == FAILED:
-                failures += 1
-                console.print(
-                    f"trial {row['trial']} failed: {row['error']}",
-                    style="yellow",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
-                )
-            progress.update(task, advance=1, failed=f"{failures} failed" if failures else "")
-            now = time.monotonic()
-            if not console.is_terminal and now - told > _SECONDS:  # a log, where no bar is drawn anew
-                told = now
-                left = timedelta(seconds=round((now - begun) / done * (total - done)))
-                console.print(f"{done} of {total} trials, about {left} left", highlight=False)
-
-        found = study(source, out=out, settings=settings, seed=seed, jobs=jobs, on_start=on_start, on_trial=on_trial)
-    console.print(_table(found))
-    console.print(f"written to {found.path}: table.parquet, curves.parquet", highlight=False, soft_wrap=True)
+    with Progressed(console) as told:
+        found = study(
+            source,
+            out=out,
+            settings=settings,
+            seed=seed,
+            jobs=jobs,
+            on_start=told.started,
+            on_trial=told.ended,
+        )
+    console.print(_table(found, console.width))
+    curves = "" if found.curves is None else ", curves.parquet"
+    console.print(f"written to {found.path}: table.parquet, points.parquet{curves}", highlight=False, soft_wrap=True)
     from .study_pictures import draw_study  # matplotlib is slow to import
 
     for name in found.file.figures:
@@ -106,23 +67,49 @@ def varying(text: str) -> str:
     return f"vary.{key.strip()}=" + (values if values.lstrip().startswith(("[", "{")) else f"[{values}]")
 
 
-def _table(found: Study) -> Table:
-    points = found.points
-    known = [n for n in points.column_names if points.column(n).null_count < len(points)]
-    chosen = [n for n in _FIRST if n in known]
-    own = points.column_names.index(_LAST) + 1 if _LAST in points.column_names else 0  # where those of measures begin
-    rest = [n for n in points.column_names[own:] if n in known and not n.endswith("_error") and n != "seconds"]
-    names = [*found.varied, *chosen, *rest][: len(found.varied) + _MOST_COLUMNS]
-    table = Table(title=f"{found.file.name}: means over {found.file.replicates} seeds", title_justify="left")
-    for name in names:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in points.slice(0, _MOST_LINES).to_pylist():
-        table.add_row(*(_cell(row[name], row.get(f"{name}_error")) for name in names))
+def _table(found: Study, width: int) -> Table:
+    """As many columns as fit without a word or a number that is broken."""
+    title = f"{found.file.name}: means over {found.file.replicates} seeds"
+    table, names = Table(title=title, title_justify="left"), _columns(found)
+    rows = found.points.slice(0, _MOST_LINES).to_pylist()
+    texts = [[_head(name), *(mean_words(row, name, digits=1) for row in rows)] for name in names]
+    widths = _widths(texts, width - 1)
+    for (head, *_), wide in zip(texts, widths, strict=False):
+        table.add_column(head, width=wide, overflow="fold")
+    for cells in list(zip(*texts[: len(widths)], strict=True))[1:]:
+        table.add_row(*cells)
+    if len(widths) < len(names):
+        table.caption, table.caption_justify = f"in points.parquet besides: {', '.join(names[len(widths) :])}", "left"
     return table
 
 
-def _cell(value: Any, error: float | None) -> str:
-    if value is None:
-        return "–"
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return f"{text} ± {error:.1g}" if error and error > _ROUNDING * abs(value) else text
+def _head(name: str) -> str:
+    return name.replace(".", ".\n") if "." in name else name.replace("_", " ")
+
+
+def _widths(texts: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Widths of as many columns as have room: at least their longest word, and no more than they need."""
+    widths: list[int] = []
+    for column in texts:
+        least = max(map(len, " ".join(column).split()))
+        if widths and least + _BORDER > room:
+            break
+        widths.append(least)
+        room -= least + _BORDER
+    for k, column in enumerate(texts[: len(widths)]):
+        more = min(max(map(len, column[1:]), default=0) - widths[k], room)
+        if more > 0:
+            widths[k] += more
+            room -= more
+    return widths
+
+
+def _columns(found: Study) -> list[str]:
+    """The varied keys, and the first figures that are known; the measured rate wherever one is predicted."""
+    points = found.points
+    known = [n for n in figure_columns(points.column_names) if points.column(n).null_count < len(points)]
+    chosen = [n for n in _FIRST if n in known or (n == "measured_rate" and "predicted_rate" in known)]
+    own = points.column_names.index(_LAST) + 1 if _LAST in points.column_names else 0  # where those of measures begin
+    rest = [n for n in points.column_names[own:] if n in known and n != "seconds"]
+    missing = ["trials"] if any(n < found.file.replicates for n in points.column("trials").to_pylist()) else []
+    return [*found.varied, *missing, *chosen, *rest][: len(found.varied) + _MOST_COLUMNS]

@@ -4,7 +4,6 @@ __all__ = ["FigureSection", "StudyError", "StudyFile", "dump_study", "load_study
 
 import difflib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from ..topology import UnknownNameError
+from .built_in import built_in_names, built_in_text
 from .experiment import Experiment, dump_experiment, experiment_names, experiment_of, load_experiment
 from .sections import Section
 from .storage import RunPath, run_path
@@ -119,12 +119,7 @@ def _named(value: Any) -> Any:
 
 def study_names() -> dict[str, str]:
     """The built-in studies: name → description, sorted."""
-    found = {}
-    folder = resources.files(__package__).joinpath(_HERE)
-    for entry in folder.iterdir():
-        if entry.name.endswith(".yaml"):
-            found[entry.name.removesuffix(".yaml")] = str(yaml.safe_load(entry.read_text("utf-8"))["description"])
-    return dict(sorted(found.items()))
+    return built_in_names(_HERE)
 
 
 def load_study(source: str | RunPath, settings: Sequence[str] = ()) -> StudyFile:
@@ -146,7 +141,7 @@ def load_study(source: str | RunPath, settings: Sequence[str] = ()) -> StudyFile
     names, where = study_names(), run_path(source)
     source = str(source)
     if isinstance(where, Path) and source in names:
-        text = resources.files(__package__).joinpath(_HERE, f"{source}.yaml").read_text("utf-8")
+        text = built_in_text(_HERE, source)
         return parse_study(text, source, settings)
     if isinstance(where, Path) and source in experiment_names():
         return parse_study({"name": source, "experiment": source}, source, settings)

@@ -5,15 +5,15 @@ __all__ = ["study_html"]
 import base64
 import io
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .study_file import StudyError
+from .study_words import figure_columns, mean_words
 
 if TYPE_CHECKING:
     from .study_view import Study
 
 _MOST_POINTS = 200
-_ROUNDING = 1e-12
 
 
 def study_html(found: "Study") -> str:
@@ -26,11 +26,11 @@ def study_html(found: "Study") -> str:
 
 def _table(found: "Study") -> str:
     points = found.points
-    names = [n for n in points.column_names if not n.endswith("_error") and points.column(n).null_count < len(points)]
+    names = [n for n in figure_columns(points.column_names) if points.column(n).null_count < len(points)]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     body = ""
     for row in points.slice(0, _MOST_POINTS).to_pylist():
-        cells = (f"<td>{escape(_shown(row[n], row.get(f'{n}_error')))}</td>" for n in names)
+        cells = (f"<td>{escape(mean_words(row, n))}</td>" for n in names)
         body += f"<tr>{''.join(cells)}</tr>"
     title = f"{found.file.name}: {len(found.table)} of {found.planned} trials, {found.failed} failed"
     more = f"<p>{len(points) - _MOST_POINTS} more points</p>" if len(points) > _MOST_POINTS else ""
@@ -54,10 +54,3 @@ def _picture(found: "Study", name: str) -> str:
     picture = base64.b64encode(buffer.getvalue()).decode()
     words = escape(found.file.figures[name].title or name, quote=True)
     return f'<img alt="{words}" src="data:image/png;base64,{picture}">'
-
-
-def _shown(value: Any, error: float | None) -> str:
-    if value is None:
-        return "–"
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return f"{text} ± {error:.2g}" if error and error > _ROUNDING * abs(value) else text

@@ -1,6 +1,6 @@
 """What a study measures of each of its trials: columns of its table, by the name of the measure."""
 
-__all__ = ["MEASURES", "Played", "measured", "require_measures"]
+__all__ = ["MEASURES", "PLAYER_FIGURES", "Played", "measured", "require_measures"]
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from ..games import FleetGame, Game, NoClosedFormError, Oracle, oracle_of
+from ..games import FleetGame, Game, NoClosedFormError, Oracle, oracle_of, predict_privacy
 from ..games.collapse import predict_collapse
 from ..topology import UnanchoredError, homogenisation, influence, require_name, self_weights
 from .experiment import Experiment
@@ -219,13 +219,28 @@ def _letters(played: Played) -> Figures:
     }
 
 
+def _privacy(played: Played) -> Figures:
+    """Root mean square of μ* − μ* without privacy, predicted and of these releases; 0 where nobody has a budget.
+
+    `cost_nats` is the mean over players of the utility lost, KL(p without privacy ‖ p), at the equilibria.
+    """
+    game = _objects(played, "privacy")
+    oracle, cost = _oracle(game, "privacy"), predict_privacy(game)
+    now, shift = oracle.equilibrium, cost.shift
+    return {
+        "cost_predicted": cost.predicted_rms,
+        "cost_measured": cost.measured_rms,
+        "cost_nats": None if shift is None else float(oracle.family.kl(now - shift, now).mean()),
+    }
+
+
 def _speed(played: Played) -> Figures:
     """Wall-clock speed of the engine, which is another in every run: moves of players a second, and seconds."""
     seconds, moves = played.last.seconds, played.outcome.summary()["moves"]
     return {"play_seconds": seconds, "moves_per_second": moves / seconds if seconds > 0 else None}
 
 
-_PLAYERS: dict[str, Callable[[PlayerOutcome], float | None]] = {
+PLAYER_FIGURES: dict[str, Callable[[PlayerOutcome], float | None]] = {
     "total_variation": lambda p: p.total_variation,
     "classes": lambda p: float(len(p.generates)),
     "frechet_own": lambda p: None if p.quality is None else p.quality.frechet.get("own"),
@@ -239,13 +254,14 @@ _PLAYERS: dict[str, Callable[[PlayerOutcome], float | None]] = {
     "log_class": lambda p: None if p.scores is None else p.scores.log_class,
     "log_density": lambda p: None if p.scores is None else p.scores.log_density,
 }
+"""What the measure `players` reads of each player."""
 
 
 def _players(played: Played, *, single: bool = False) -> Figures:
     """Means over players of what `players.json` tells of each, as far as it is known; with `single` also of each."""
     _objects(played, "players")
     found: Figures = {}
-    for name, read in _PLAYERS.items():
+    for name, read in PLAYER_FIGURES.items():
         each = {str(p.player): read(p) for p in played.outcome.players if p.present}
         known = [v for v in each.values() if v is not None]
         found[f"mean_{name}"] = float(np.mean(known)) if known else None
@@ -261,6 +277,7 @@ MEASURES: dict[str, Callable[..., Figures]] = {
     "letters": _letters,
     "likeness": _likeness,
     "players": _players,
+    "privacy": _privacy,
     "reach": _reach,
     "speed": _speed,
 }

@@ -2,7 +2,6 @@
 
 __all__ = ["draw_curves", "draw_dots", "draw_figure", "draw_lines", "draw_scatter", "draw_study"]
 
-import difflib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from scipy.special import stdtrit
 
 from .storage import RunPath, write_whole
+from .study_columns import require_columns
 from .study_file import FigureSection, StudyError
 from .study_play import FAILED
 from .study_view import Study
@@ -199,7 +199,7 @@ def draw_curves(found: Study, section: FigureSection) -> Figure | None:
     if found.curves is None:
         return None
     over, y = section.x or "time", section.y[0]
-    _require_columns(found.curves.column_names, (over, y), "curves.parquet")
+    require_columns(found.curves.column_names, (over, y), "curves.parquet")
     rows = _rows(found, section)
     curves: dict[int, list[tuple[float, float]]] = {}
     columns = (found.curves.column(name).to_pylist() for name in ("trial", over, y))
@@ -259,16 +259,8 @@ def _rows(found: Study, section: FigureSection, *names: str) -> list[dict[str, A
     rows: list[dict[str, Any]] = [row for row in found.table.to_pylist() if row["outcome"] != FAILED]
     if rows:
         asked = [*names, *section.where, *([section.by] if section.by else [])]
-        _require_columns(found.table.column_names, asked, "table.parquet")
+        require_columns(found.table.column_names, asked, "table.parquet")
     return [row for row in rows if all(row[name] == value for name, value in section.where.items())]
-
-
-def _require_columns(known: Sequence[str], names: Sequence[str], where: str) -> None:
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
-            raise StudyError(f"a figure asks for column {name!r}, which {where} has not; {hint}")
 
 
 def _series(rows: list[dict[str, Any]], by: str | None) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .machine import whole_cpus
 from .storage import RunPath, run_path
+from .study_columns import require_figures
 from .study_file import StudyError, StudyFile, load_study, parse_study
 from .study_play import FAILED
 from .study_store import StudyStore
@@ -43,7 +44,7 @@ def study(
 
     Raises:
         UnknownNameError: no such built-in study.
-        StudyError: a file, a setting or a directory that is wrong.
+        StudyError: a file, a setting, a column of a figure or a directory that is wrong.
         ExperimentError: a key or value that the experiment refuses.
         KeyboardInterrupt: SIGINT came; what is finished stands in the directory.
     """
@@ -57,6 +58,7 @@ def study(
     file = file.whole()
     base = file.base()
     trials = plan_trials(file, base)
+    require_figures(file)
     store = StudyStore(out if out is not None else _place(source, file), file)
     found = {number: one for number, one in store.finished().items() if number < len(trials)}
     pending = [trial for trial in trials if trial.number not in found]
@@ -95,12 +97,17 @@ def study(
                 on_lost=on_lost,
             )
         finally:
-            table, curves = store.tabulate(found)
+            played = _written(store, file, len(trials), found)
         if len(found) < len(trials):
             raise KeyboardInterrupt(f"go on with: nashgossip study {store.path}")
-    else:
-        table, curves = store.tabulate(found)
-    return Study(store.path, file, len(trials), table, curves)
+        return played
+    return _written(store, file, len(trials), found)
+
+
+def _written(store: StudyStore, file: StudyFile, planned: int, found: Mapping[int, Mapping[str, Any]]) -> Study:
+    played = Study(store.path, file, planned, *store.tabulate(found))
+    store.average(played.points)
+    return played
 
 
 def _file(source: str | RunPath | Mapping[str, Any] | StudyFile, settings: Sequence[str]) -> StudyFile:

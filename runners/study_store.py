@@ -22,7 +22,7 @@ _LAST = ("seconds", "error")
 
 
 class StudyStore:
-    """`study.yaml`, `about.json`, `trials/NUMBER.json`, and of these `table.parquet` and `curves.parquet`.
+    """`study.yaml`, `about.json`, `trials/NUMBER.json`, and the tables `table`, `points` and `curves`, as Parquet.
 
     A trial is finished when its file is there. Every file is written whole or not at all, so that a process that is
     killed at any moment leaves a study that can be gone on with.
@@ -84,6 +84,10 @@ class StudyStore:
         if curves is not None:
             _write(self.path / "curves.parquet", curves)
         return table, curves
+
+    def average(self, points: pa.Table) -> None:
+        """Writes the means over seeds, see `Study.points`."""
+        _write(self.path / "points.parquet", points)
 
     @staticmethod
     def read(path: RunPath | str) -> tuple[StudyFile, dict[int, dict[str, Any]]]:

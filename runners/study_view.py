@@ -63,8 +63,11 @@ class Study:
 
     @cached_property
     def points(self) -> pa.Table:
-        """A row a point: the varied keys, `trials` (that did not fail), and of each figure its mean over seeds and, as
-        `FIGURE_error`, the standard error of that mean; null where a trial does not know the figure, or is alone."""
+        """A row a point: the varied keys, `trials` (that did not fail), and of each figure its mean over seeds.
+
+        The mean is over the trials that know the figure; `FIGURE_count` is their number, and `FIGURE_error` the
+        standard error of the mean. Null where none knows it, and the error where one is alone.
+        """
         found = []
         for point, here in self._by_point().items():
             line = {"point": point, **{key: here[0][key] for key in self.varied}, "trials": len(here)}
@@ -82,7 +85,7 @@ class Study:
 
         Returns:
             As `points`, with means over seeds of the differences, and `trials` the number of seeds at which both points
-            were played; without the points that are subtracted.
+            were played; a difference counts where both know the figure; without the points that are subtracted.
 
         Raises:
             StudyError: the study is not paired, or has no such key or value.
@@ -172,9 +175,8 @@ def read_study(path: RunPath | str) -> Study:
 
 def _mean_of(name: str, values: list[float | None]) -> dict[str, float | None]:
     known = [v for v in values if v is not None]
-    whole = len(known) == len(values)
-    several = whole and len(known) > 1
     return {
-        name: float(np.mean(known)) if whole else None,
-        f"{name}_error": float(np.std(known, ddof=1) / np.sqrt(len(known))) if several else None,
+        name: float(np.mean(known)) if known else None,
+        f"{name}_error": float(np.std(known, ddof=1) / np.sqrt(len(known))) if len(known) > 1 else None,
+        f"{name}_count": len(known),
     }

@@ -12,6 +12,7 @@ from rich.table import Table
 from ..topology import UnanchoredError, effective_sources, self_weights, spectral_radius
 from .fleet_outcome import PlayerOutcomes
 from .outcome import Outcome, PlayerOutcome
+from .spending import privacy_sentence
 from .stages import Change
 
 NARROWEST = 118
@@ -79,6 +80,8 @@ def run_panel(outcome: Outcome) -> Panel:
         for c in outcome.diagnosis.comparisons
         if c.verdict != "agrees"
     ]
+    if (told := privacy_sentence(s["privacy"])) is not None:
+        lines.append(told)
     lines += [_passed(change) for change in outcome.changes]
     lines += [f"player {player} was set aside, and the others went on: {why}" for player, why in outcome.aside.items()]
     late = outcome.last.undelivered
@@ -191,6 +194,8 @@ def _columns(players: Sequence[PlayerOutcome]) -> dict[str, Callable[[PlayerOutc
         found["gap ≥"] = _estimate
     if any(p.held_out is not None for p in players):
         found["held-out"] = lambda p: _number(p.held_out)
+    if any(p.privacy is not None for p in players):
+        found["ε"] = lambda p: _number(None if p.privacy is None else p.privacy.epsilon)
     if any(p.accuracy is not None for p in players):
         found["accuracy"] = lambda p: _number(p.accuracy)
     if any(p.auc is not None for p in players):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -21,10 +22,13 @@ from .sheets import read_sheets
 from .standing import Foreseen, foresee, judge
 from .storage import RunPath, is_local, run_path
 from .watch_feed import Feed, PageFacts, state_of
+from .watch_wait import awaited_run
 
 _PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "sse_starlette": "sse-starlette"}
 _EVERY, _EVERY_REMOTE = 0.5, 3.0
 _LINGER = 30.0
+_PATIENCE = 30.0
+"""For a run that is not there yet, in seconds."""
 _RESTING = 10.0
 _LOOPBACK = ("127.0.0.1", "localhost")
 _ANYWHERE = ("", "0.0.0.0", "::", "*")
@@ -51,28 +55,30 @@ def watch_run(
     port: int = 0,
     until_end: bool = False,
     on_start: Callable[[str], None] = lambda address: None,
+    on_wait: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> None:
     """Serves the page of a run until it is interrupted.
 
     Arguments:
-        run: a run directory, or its URL; the run may have ended, go on, or have no record yet.
+        run: a run directory, or its URL; the run may have ended, go on, have no record yet, or begin within 30 s.
         host: name or address to listen on, by which alone browsers may ask.
         port: of the address; 0 takes a free one.
         until_end: stop once the run has ended and the pages that are open show its results.
         on_start: called with the address of the page once it can be opened.
+        on_wait: called with a sentence if there is no run yet; writes it to standard error if left out.
 
     Raises:
         MissingExtraError: the packages of a server are not installed.
-        RunDirectoryError: `run` is none.
+        RunDirectoryError: `run` is none, or that of a study, or has not come.
         WatchError: nothing can listen on that address.
     """
     _require_packages()
-    path = RunDirectory.existing(run).path
     if host in _ANYWHERE:
         raise WatchError(
             f"--host is {host!r}, which names no one address, so that requests of foreign pages could not be told from "
             "yours; give the name or address that browsers will ask for"
         )
+    path = awaited_run(run, patience=_PATIENCE, on_wait=on_wait)
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:

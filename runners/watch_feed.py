@@ -8,9 +8,8 @@ from typing import Any, TypeAlias, final
 
 from .journal import read_journal
 from .record_tables import half_note
-from .report_data import fresh_data
+from .report_data import fresh_data, sheet_data
 from .report_graph import Drawing
-from .report_html import png_url
 from .report_table import current_cells
 from .report_words import so_far, troubles
 from .sheets import read_sheets
@@ -93,7 +92,7 @@ class Feed:
         self._half = fresh.half
         for sheet in read_sheets(self._run, self._sheet):
             self._sheet = sheet.time
-            events.append(("sheet", {"time": sheet.time, "who": sheet.who, "url": png_url(sheet.png)}))
+            events.append(("sheet", sheet_data(sheet)))
         return events + self._troubles()
 
     def _records(self, fresh: Fresh) -> Event:

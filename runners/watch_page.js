@@ -1,6 +1,7 @@
 "use strict";
 /* A run that goes on: records are appended as the server sends them, and the slider follows unless it was moved. */
-const follow = $("follow"), state = $("live"), source = new EventSource(data.live);
+const follow = $("follow"), source = new EventSource(data.live);
+const say = (state, text) => { $("live").dataset.state = state; $("live").textContent = text; };
 const most = Math.max(4, Math.min(1200, Math.floor(600000 / Math.max(1, N))));
 
 function thinned() {
@@ -65,7 +66,7 @@ source.addEventListener("troubles", (event) => {
   $("troublebox").hidden = !rows.length;
   $("troublebox").querySelector("tbody").replaceChildren(...rows);
 });
-source.addEventListener("open", () => { state.textContent = data.ended ? "ended" : "live"; });
+source.addEventListener("open", () => (data.ended ? say("ended", "ended") : say("live", "live")));
 /* A page that loads itself again comes back as it was left. */
 let measured = null;
 $("measure").addEventListener("change", () => { measured = chosen; });
@@ -85,7 +86,7 @@ if (history.state) {
   history.replaceState(null, "");
   update();
 }
-source.addEventListener("bye", () => { source.close(); state.textContent = "no longer live: the server has stopped"; });
-source.addEventListener("error", () => { state.textContent = source.readyState === EventSource.CLOSED ? "no longer live: reload the page" : "connection lost, trying again"; });
+source.addEventListener("bye", () => { source.close(); say("ended", "no longer live: the server has stopped"); });
+source.addEventListener("error", () => say("lost", source.readyState === EventSource.CLOSED ? "no longer live: reload the page" : "connection lost, trying again"));
 $("slider").addEventListener("input", () => { follow.checked = now === T - 1; });
 follow.addEventListener("change", () => { if (follow.checked) { moveTo(T - 1); update(); } });

@@ -20,6 +20,7 @@ from threading import Lock
 from typing import TypeAlias, final
 
 from ..games import ARRAY_GRAPHS, Game, PlayerSpec, without_rows
+from .canaries import plant_canaries
 from .experiment import Experiment, ExperimentError, dump_experiment, parse_experiment
 from .experiment_graph import bare_graph, player_named
 from .player_specs import player_specs
@@ -203,6 +204,7 @@ class _Reading:
             if number in self._kept:
                 return self._kept[number]
             found = player_specs(self._experiment, self._players, self._members[number])
+            found = plant_canaries(self._experiment, self._players, found)
             if keep or len(found) > 1:
                 self._kept[number] = found
             return found

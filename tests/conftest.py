@@ -5,6 +5,7 @@ import pytest
 from nashgossip.games import DatasetNotFound, load_dataset
 from nashgossip.runners import load_experiment
 
+from .browsers import browser as browser
 from .raylets import raylets as raylets
 
 _FOUND: dict[str, str | None] = {}

@@ -120,6 +120,20 @@ async def test_messages_are_taken_in_while_the_model_learns() -> None:
     await asyncio.wait_for(stopping, BOUND_S)
 
 
+async def test_players_without_pause_leave_the_event_loop_its_turns_though_they_send_nothing() -> None:
+    crew = await connected(seats(pair(model=Late, family=None), 0), size=2)
+    await crew.each("start")
+    moved: list[int] = []
+
+    def enough() -> bool:
+        moved.append(crew.players()[0].moves)
+        return moved[-1] >= 3000
+
+    await until(enough)
+    await crew.each("stop")
+    assert np.diff(moved).max() < 300  # a slice lasts two milliseconds
+
+
 @pytest.mark.parametrize("rate", [None, 1e-6, 1e4])
 async def test_stop_ends_gossip_also_in_a_long_pause(rate: float | None) -> None:
     crew = await connected(seats(pair(), 0), rate=rate)

@@ -114,7 +114,9 @@ def test_rows_that_have_changed_since_are_refused() -> None:
 
 def test_a_process_that_only_builds_players_stays_light() -> None:
     program = (
-        "import sys; from nashgossip.agents import Seat; print([m for m in ('scipy', 'pydantic') if m in sys.modules])"
+        "import sys; from nashgossip.agents import Seat; "
+        "heavy = 'scipy', 'pydantic', 'nashgossip.agents.defence', 'nashgossip.games.energy'; "
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

@@ -27,7 +27,7 @@ from nashgossip.runners import (
 from nashgossip.runners.audit_attacks import density_ratio, exposure, nearest, reconstruction
 from nashgossip.runners.audit_figures import Scores, strength
 from nashgossip.runners.audit_rows import Lens, copies, distances
-from nashgossip.runners.audit_shadows import likelihood_ratio, shadow_games
+from nashgossip.runners.audit_shadows import likelihood_ratio, shadow_games, twin
 from nashgossip.runners.command import app
 from nashgossip.topology import attach_alpha, generate_graph
 
@@ -64,7 +64,7 @@ def path_game(model: Any, seed: int, *, n: int = 3, rows: int = 40, samples: int
 
 
 def audited(game: Game, seed: int, shadows: int = 8, settings: tuple[str, ...] = ()) -> Audit:
-    plan, kept = load_experiment("ring", [*PLAN, *settings]), KeptBatches(game.players, 4)
+    plan, kept = load_experiment("ring", [*PLAN, *settings]), KeptBatches.of(game, 4)
     for _ in rounds(game, seed=seed, moves=8, every=8, on_delivery=kept.add):
         pass
     return audit_batches(plan, game, kept.batches, shadows=shadows, seed=seed)
@@ -132,12 +132,11 @@ def test_the_likelihood_ratio_is_that_of_the_law_where_the_law_is_known():
     learned = rng.random((games, n)) < 0.5
     shadows = (base + shift * learned + rng.standard_normal((games, n)))[:, :, None]
     told = (base + shift * (np.arange(n) < n // 2) + rng.standard_normal(n))[:, None]
-    measured = strength(likelihood_ratio(learned, shadows, told, n // 2), rng)
+    measured = strength(likelihood_ratio(learned, shadows, told, n // 2))
     assert measured.auc == pytest.approx(0.760, abs=0.03)  # Φ(1/√2)
     nothing = (base + rng.standard_normal((games, n)))[:, :, None]
     assert (
-        strength(likelihood_ratio(learned, nothing, told - shift * (np.arange(n) < n // 2)[:, None], n // 2), rng).p
-        > 0.01
+        strength(likelihood_ratio(learned, nothing, told - shift * (np.arange(n) < n // 2)[:, None], n // 2)).p > 0.01
     )
 
 
@@ -153,6 +152,18 @@ def test_every_row_is_held_out_as_often_in_shadow_games():
     other = next(iter(shadow_games(plan, game, pools, 1, seed=2)))
     assert not np.array_equal(other.learned[0], found[0].learned[0])
     assert {k.sender for k in other.batches} == set(game.players)
+
+
+@pytest.mark.parametrize(("mode", "runner"), [("asynchronous", "virtual"), ("synchronous", "rounds")])
+def test_shadow_games_are_those_of_the_twin(mode: str, runner: str) -> None:
+    settings = ["play.every=2", "network.loss=0.5", "changes.kind=membership", "changes.events=[[3,'1',join]]"]
+    plan = load_experiment("ring", ["topology.arguments.n=4", "moves=6", "runner=ray", f"mode={mode}", *settings])
+    found = twin(plan)
+    assert (found.play.runner, found.play.every, found.play.moves) == (runner, None, 6)
+    assert (found.network.compute.kind, found.network.loss) == ("exponential", 0.0)
+    assert found.changes == plan.changes
+    here = load_experiment("ring", ["runner=virtual"])
+    assert twin(here) is here
 
 
 def test_distances_by_hand():
@@ -186,8 +197,8 @@ def test_a_density_ratio_tells_where_a_model_puts_too_much():
     members, others = (FAMILY.sample(np.zeros(6), 100, rng) for _ in range(2))
     lens = Lens(SPACE, Batch.concatenate([members, others]))
     jitter = members["x"][rng.integers(100, size=2000)] + 0.1 * rng.standard_normal((2000, 6))
-    caught = strength(density_ratio(lens, members, others, SPACE.batch({"x": jitter}), rng), rng)
-    fair = strength(density_ratio(lens, members, others, FAMILY.sample(np.zeros(6), 2000, rng), rng), rng)
+    caught = strength(density_ratio(lens, members, others, SPACE.batch({"x": jitter}), rng))
+    fair = strength(density_ratio(lens, members, others, FAMILY.sample(np.zeros(6), 2000, rng), rng))
     assert caught.auc_interval[0] > 0.6
     assert fair.p > 0.01
 
@@ -262,6 +273,8 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     assert "default-src 'none'" in page
     assert "<script" not in page
     assert "distance 1: LEAK" in page
+    assert "Where it was audited" in page
+    assert "kind: empirical" in page  # the experiment is written out
 
 
 def test_json_is_one_object_and_the_seed_decides(run: Path):
@@ -312,7 +325,8 @@ def test_a_directory_that_cannot_be_written_to_is_told(found: Audit, tmp_path: P
 
 def test_built_games_are_audited_in_virtual_time_too():
     plan = load_experiment("ring", ["runner=virtual", "moves=3", "audit.batches=3", "data.rows=30", "play.samples=20"])
-    game, kept = build_game(plan), KeptBatches(range(10), 3)
+    game = build_game(plan)
+    kept = KeptBatches.of(game, 3)
     from nashgossip.runners import virtual
 
     for _ in virtual(game, seed=1, moves=3, on_delivery=kept.add):

@@ -47,5 +47,5 @@ def test_no_canaries_among_rows_in_several_batches():
     rows = Gaussian((2,)).sample(np.zeros(2), 5, rng)
     spec = PlayerSpec(model=lambda: None, data=(rows, rows))
     with pytest.raises(ExperimentError, match="the rows of player 0 come in 2 batches, expected one; set audit.canar"):
-        plant_canaries(plan, {0: spec})
-    assert plant_canaries(load_experiment("ring", ["runner=rounds"]), {0: spec}) == {0: spec}
+        plant_canaries(plan, [0], {0: spec})
+    assert plant_canaries(load_experiment("ring", ["runner=rounds"]), [0], {0: spec}) == {0: spec}

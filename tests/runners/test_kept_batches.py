@@ -41,7 +41,7 @@ def message(game: Game, sender: int, sequence: int) -> Message:
 
 @pytest.mark.parametrize("engine", [rounds, virtual])
 def test_the_newest_publications_of_every_sender_are_kept(engine):
-    game, kept = ring(), KeptBatches(range(10), 3)
+    game, kept = ring(), KeptBatches.of(ring(), 3)
     for _ in engine(game, seed=1, moves=7, every=7, on_delivery=kept.add):
         pass
     for player in game.players:
@@ -55,13 +55,54 @@ def test_the_newest_publications_of_every_sender_are_kept(engine):
 def test_taking_note_changes_nothing():
     noted, plain = (
         [o.means for o in rounds(ring(), seed=1, moves=4, on_delivery=on)]
-        for on in (KeptBatches(range(10), 1).add, None)
+        for on in (KeptBatches.of(ring(), 1).add, None)
     )
     assert np.array_equal(noted, plain)
 
 
+def test_a_message_that_was_on_its_way_through_a_checkpoint_is_kept_as_it_was():
+    game, kept = ring(), KeptBatches.of(ring(), 2)
+    whole = message(game, 0, 3)
+    kept.add(0, 1, Message.received(*whole.wire()))
+    kept.add(0, 9, whole)
+    (found,) = kept.batches
+    assert (found.listeners, found.batch) == ((1, 9), whole.content)
+
+
+def test_what_parts_have_kept_is_merged_whatever_came_first():
+    game = ring()
+    numbers = {0: [0, 1, 2], 1: [1, 2, 3, 4]}
+    parts = []
+    for listener, heard in numbers.items():
+        part = KeptBatches.of(game, 3)
+        for number in heard:
+            part.add(0, listener, message(game, 0, number))
+        parts.append(part)
+    merged = []
+    for order in (parts, parts[::-1], [*parts, *parts]):
+        kept = KeptBatches.of(game, 3)
+        for part in order:
+            kept.merge(part.batches)
+        merged.append([(k.sequence, k.listeners) for k in kept.batches])
+    assert merged == [[(2, (0, 1)), (3, (1,)), (4, (1,))]] * 3
+
+
+def test_the_state_goes_on_and_puts_away_what_came_after():
+    game, kept = ring(), KeptBatches.of(ring(), 3)
+    for number in range(3):
+        kept.add(2, 1, message(game, 2, number))
+    saved, before = kept.state(), kept.batches
+    kept.add(2, 1, message(game, 2, 3))
+    kept.load(saved)
+    assert [vars(k) for k in kept.batches] == [vars(k) for k in before]
+    part = kept.among([1, 2])()
+    part.merge(before)
+    assert part.state()[0]["sender"] == 1  # positions are those of the part
+    assert part.batches[0].sender == 2
+
+
 def test_a_stride_keeps_every_so_many():
-    game, kept = ring(), KeptBatches(range(10), 3, 4)
+    game, kept = ring(), KeptBatches.of(ring(), 3, 4)
     for sequence in [0, 4, 8, 12, 12, 13, 4]:  # twice the same, one that is not due, one that is older than all
         kept.add(0, 1, message(game, 0, sequence))
     assert [k.sequence for k in kept.batches] == [4, 8, 12]
@@ -140,10 +181,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path):
     ("settings", "text"),
     [
         (
-            ["runner=ray", "audit.batches=2"],
-            "audit.batches is 2, but on runner 'ray' no process sees what players send",
+            ["runner=fleet", "audit.batches=2"],
+            "but the runner 'fleet' sends no batches that could be kept; set play.run",
         ),
-        (["runner=fleet", "audit.batches=2"], "but on runner 'fleet' no process sees what players send; set play.run"),
         (["runner=rounds", "audit.canaries=2"], "audit.canaries is 2, but audit.batches is 0, so that nobody would"),
         (["runner=rounds", "audit.batches=2", "data.pool=true"], "but data.pool gives players rows that come from oth"),
         (["runner=rounds", "audit.batches=2", "data.distil=true"], "but data.distil gives players rows that come from"),
@@ -157,5 +197,5 @@ def test_what_cannot_be_kept_is_refused(settings, text):
 
 
 def test_the_engine_is_not_called_with_what_it_cannot_do():
-    with pytest.raises(ExperimentError, match="no process sees"):
-        engine_options(load_experiment("ring", ["runner=ray", "audit.batches=1"]), ring())
+    with pytest.raises(ExperimentError, match="sends no batches"):
+        engine_options(load_experiment("ring", ["runner=fleet", "audit.batches=1"]), ring())

@@ -39,6 +39,9 @@ SUMMARY = {
     "accuracy": {"max": None, "mean": None},
     "auc": {"max": None, "mean": None},
     "nash_gap_estimate": {"max": None, "error": None, "mean": None},
+    "privacy": dict.fromkeys(
+        ["epsilon_max", "delta_max", "exhausted", "predicted_cost_rms", "measured_cost_rms"],
+    ),
     "changes": None,
     "aside": {},
 }

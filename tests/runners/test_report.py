@@ -5,6 +5,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,23 @@ def test_a_log_that_is_half_written_is_read_to_its_last_whole_batch(tmp_path: Pa
     assert "8 bytes after it are half written" in render_report(view)
 
 
+def test_the_terminal_warns_of_a_run_that_has_ended_and_is_damaged(
+    ring: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(ring, run)
+    last = max((run / "records").glob("run-*.parquet"))
+    last.write_bytes(last.read_bytes()[:-5])
+    command = [sys.executable, "-m", "nashgossip.runners", "report", str(run)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+    note = f"records were read to the last whole batch; {last.stat().st_size} bytes after it are half written"
+    assert said == f"{run} is damaged: {note}\nreport: {run}/report.html\n"
+    assert note in (run / "report.html").read_text("utf-8")
+    assert read_run(ring).notes == ()
+    assert read_run(unfinished(run, tmp_path / "on")).notes == (note,)
+    assert caplog.messages == [], "what goes on may be being written"
+
+
 def test_records_are_thinned_evenly_and_said_to_be(tmp_path: Path) -> None:
     view = read_run(begun(tmp_path / "run", ["a", "b", "c"], 1500))
     at = chosen_records(view)
@@ -252,12 +271,13 @@ def test_sheets_of_samples_come_in_the_order_of_their_times(tmp_path: Path) -> N
     assert CliRunner().invoke(app, [*arguments, *(w for c in changes for w in ("--set", c))]).exit_code == 0
     sheets = read_sheets(run)
     assert [sheet.time for sheet in sheets] == [0.0, 2.0, 4.0, 6.0]
-    assert {sheet.who for sheet in sheets} == {", ".join(map(str, range(10)))}
+    assert {sheet.players for sheet in sheets} == {tuple(map(str, range(10)))}
     assert len({sheet.png for sheet in sheets}) == 4
     assert [sheet.time for sheet in read_sheets(run, after=2.0)] == [4.0, 6.0]
     figure = draw_sheets(run, most=2)
     assert figure is not None
     assert [panel.get_title() for panel in figure.axes] == ["0 moves", "6 moves"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [str(k) for k in range(10)]
     with pytest.raises(ValueError, match="most is 1, expected at least 2 sheets"):
         draw_sheets(run, most=1)
     shown = data_of(render_report(read_run(run)))["sheets"]
@@ -272,13 +292,13 @@ def test_sheets_show_colours_and_nothing_where_there_are_no_images(tmp_path: Pat
     red[:, 0] = 1.0
     sheet = draw_sheet(2.5, {"a": colours.batch({"photo": red}), "b": None}, None)
     assert sheet is not None
-    assert (sheet.time, sheet.who) == (2.5, "a")
+    assert (sheet.time, sheet.players) == (2.5, ("a",))
     seen = np.asarray(Image.open(io.BytesIO(sheet.png)).convert("RGB"))
     assert {tuple(c) for c in seen.reshape(-1, 3).tolist()} == {(255, 0, 0), (255, 255, 255)}
     file = write_sheet(sheet, tmp_path)
     assert file.name == "000000002.5000.png"
     (file.parent / "notes.png").write_bytes(b"no sheet")
-    assert [(s.time, s.who, s.png) for s in read_sheets(tmp_path)] == [(2.5, "a", sheet.png)]
+    assert read_sheets(tmp_path) == [sheet]
     family = Gaussian((2,))
     assert draw_sheet(0.0, {"a": family.sample(np.zeros(2), 5, rng)}, None) is None
     assert draw_sheets(tmp_path / "nowhere") is None

@@ -1,7 +1,6 @@
 """A report in a browser: drawn, moved by its slider, silent, and asking for nothing beyond its file."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +25,9 @@ from nashgossip.runners.study_play import play_trial
 from nashgossip.runners.study_store import StudyStore
 from nashgossip.runners.study_trials import plan_trials
 
-sync_api: Any = pytest.importorskip("playwright.sync_api", reason="the extra browser is not installed")
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no /usr/bin/chromium"),
-]
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+from ..browsers import Seen, open_page
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -52,23 +38,18 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(str(write_report(run)))
 
 
-def opened(browser: Any, file: Path, **context: Any) -> tuple[Any, list[str], list[str]]:
-    """The page, what it complained of, and what it asked for."""
-    page = browser.new_context(**context).new_page()
-    complaints, asked = list[str](), list[str]()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(file.as_uri())
+def opened(browser: Any, file: Path, **context: Any) -> tuple[Any, Seen]:
+    """The page of a run once it is drawn, and what is seen of it."""
+    page, seen = open_page(browser, file.as_uri(), **context)
     page.wait_for_function("document.querySelector('#when').textContent !== ''")
-    return page, complaints, asked
+    return page, seen
 
 
 PIXELS = "() => { const c = document.getElementById('graph'); return c.toDataURL(); }"
 
 
 def test_the_slider_moves_the_graph_and_nothing_is_asked_of_a_network(browser: Any, report: Path) -> None:
-    page, complaints, asked = opened(browser, report)
+    page, seen = opened(browser, report)
     last, when = page.evaluate(PIXELS), page.text_content("#when")
     page.focus("#slider")
     sheet = page.get_attribute("#sheet img", "src")
@@ -90,20 +71,19 @@ def test_the_slider_moves_the_graph_and_nothing_is_asked_of_a_network(browser: A
     page.keyboard.press("Enter")
     shown = [float(text) for text in page.locator("#table tbody tr td:nth-child(3)").all_text_contents()]
     assert shown == sorted(shown)
-    assert complaints == []
-    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    assert seen == Seen(asked=[report.as_uri()])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_part_is_wider_than_the_window(browser: Any, report: Path, tmp_path: Path, width: int, scheme: str) -> None:
-    page, complaints, _ = opened(browser, report, viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page, seen = opened(browser, report, viewport={"width": width, "height": 844}, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     picture = page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
     assert len(picture) > 30_000
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
     assert dark == (scheme == "dark")
-    assert complaints == []
+    assert seen.complaints == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -115,13 +95,8 @@ def test_a_study_sorts_by_numbers_and_fits(browser: Any, tmp_path: Path, width: 
     base, store = file.base(), StudyStore(tmp_path / "study", file)
     for trial in plan_trials(file, base):
         store.finish(trial.number, play_trial(base, trial, file.measure))
-    page = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme).new_page()
-    complaints, asked = list[str](), list[str]()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
     written = Path(str(write_report(read_study(store.path))))
-    page.goto(written.as_uri())
+    page, seen = open_page(browser, written.as_uri(), viewport={"width": width, "height": 844}, color_scheme=scheme)
     head = page.locator("table.broad th button", has_text="equilibrium error rms").first
     head.press("Enter")
     column = page.locator("table.broad").first.locator("tbody tr")
@@ -135,23 +110,47 @@ def test_a_study_sorts_by_numbers_and_fits(browser: Any, tmp_path: Path, width: 
     assert values == sorted(values)
     assert page.locator("figure svg path").count() > 5
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert complaints == []
-    assert [url for url in asked if not url.startswith("data:")] == [written.as_uri()]
+    assert seen == Seen(asked=[written.as_uri()])
+
+
+def test_a_table_that_goes_on_says_so_until_it_is_scrolled(browser: Any, report: Path) -> None:
+    page, _ = opened(browser, report, viewport={"width": 390, "height": 844})
+    box = page.locator(".scroll:has(#table)")
+    hint = page.locator(".hint:has(+ .scroll > #table)")
+    assert hint.text_content() == f"{page.locator('#table thead th').count()} columns: scroll sideways →"
+    assert "right" in box.get_attribute("class").split()
+    box.evaluate("(e) => { e.scrollLeft = e.scrollWidth; }")
+    page.wait_for_function("!document.querySelector('.scroll:has(#table)').classList.contains('right')")
+    first = page.locator("#table tbody th").first.bounding_box()
+    assert first["x"] >= 0, "whose row it is stays in sight"
+    wide, _ = opened(browser, report, viewport={"width": 1280, "height": 844})
+    assert not wide.is_visible(".hint:has(+ .scroll > #table)")
+
+
+def test_the_lines_of_a_sheet_bear_the_names_of_their_players(browser: Any, report: Path) -> None:
+    page, _ = opened(browser, report)
+    names = page.locator("#sheet li")
+    assert names.all_text_contents() == [str(k) for k in range(10)]
+    sheet = page.locator("#sheet img").bounding_box()
+    for k in (0, 4, 9):
+        label = names.nth(k).bounding_box()
+        middle = label["y"] + label["height"] / 2
+        assert middle == pytest.approx(sheet["y"] + (k + 0.5) * sheet["height"] / 10, abs=3)
 
 
 def test_print_is_light_on_few_pages_without_controls(browser: Any, report: Path) -> None:
-    page, complaints, _ = opened(browser, report, color_scheme="dark")
+    page, seen = opened(browser, report, color_scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.is_visible(".controls")
     assert page.is_visible("#errors")
     printed = page.pdf(format="A4")
     assert 3 <= printed.count(b"/Type /Page\n") <= 8
-    assert complaints == []
+    assert seen.complaints == []
 
 
 def test_what_is_focused_shows(browser: Any, report: Path) -> None:
-    page, _, _ = opened(browser, report)
+    page, _ = opened(browser, report)
     seen = []
     for _ in range(8):
         page.keyboard.press("Tab")
@@ -180,7 +179,7 @@ def test_a_large_run_opens_in_three_seconds(browser: Any, tmp_path: Path, player
     took = []
     for _ in range(3):
         begun = time.monotonic()
-        _page, complaints, _ = opened(browser, file)
+        _, seen = opened(browser, file)
         took.append(time.monotonic() - begun)
-        assert complaints == []
+        assert seen.complaints == []
     assert min(took) < 3.0

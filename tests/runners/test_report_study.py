@@ -48,10 +48,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def columns_of(page: str, title: str) -> dict[str, list[str]]:
     """Heading → cells of a table of the page."""
-    table = page[page.index(f"<caption>{title}") :].partition("</table>")[0]
+    table = page[page.index(f"<caption><span>{title}") :].partition("</table>")[0]
     heads = re.findall(r'<button type="button">(.*?)</button>', table)
     cells = re.findall(r"<t[hd][^>]* data-value=\"[^\"]*\">(.*?)</t[hd]>", table)
-    return {head: cells[k :: len(heads)] for k, head in enumerate(heads)}
+    return {head.replace("<wbr>", ""): cells[k :: len(heads)] for k, head in enumerate(heads)}
 
 
 def test_a_study_says_what_was_varied_and_what_happened(small: Path) -> None:

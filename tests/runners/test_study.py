@@ -1,9 +1,11 @@
 """Studies on Ray Tune: the table, what is gone on with, trials that fail, SIGKILL in the middle, and the command."""
 
 import contextlib
+import io
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,9 +20,19 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
-from nashgossip.runners import StudyError, command, loopback, read_study, study, study_tune
+from nashgossip.runners import (
+    StudyError,
+    command,
+    loopback,
+    read_study,
+    render_study,
+    study,
+    study_progress,
+    study_tune,
+)
 from nashgossip.runners.study_pictures import draw_study
 from nashgossip.runners.study_play import play_trial
 from nashgossip.runners.study_store import tabulate
@@ -43,7 +55,7 @@ SMALL: dict[str, Any] = {
 FAILING = {
     **SMALL,
     "vary": {"topology.arguments": [{"n": 4}, {"n": -1}, {"n": 5}]},
-    "figures": {"wrong": {"x": "trial", "y": ["no_such_column"]}, "right": {"x": "trial", "y": ["predicted_rate"]}},
+    "figures": {"wrong": {"x": "trial", "y": ["honest_error_max"]}, "right": {"x": "trial", "y": ["predicted_rate"]}},
 }
 
 
@@ -111,6 +123,8 @@ def test_a_study_is_played_read_back_drawn_and_gone_on_with(tmp_path: Path) -> N
     drawn = {path.name for path in draw_study(found)}
     assert drawn == {f"{name}.{kind}" for name in ("rates", "speed", "errors") for kind in ("png", "svg")}
 
+    assert pq.read_table(tmp_path / "s" / "points.parquet").equals(found.points)
+
     (tmp_path / "s" / "trials" / "000003.json").unlink()
     (tmp_path / "s" / "trials" / "000004.json").write_text('{"row": {"tri', encoding="utf-8")  # half written
     started: list[tuple[int, int]] = []
@@ -136,7 +150,7 @@ def test_failed_trials_are_rows_and_do_not_stop_the_others(tmp_path: Path) -> No
     summary = json.loads(done.stdout)
     assert (summary["trials"], summary["finished"], summary["failed"]) == (3, 3, 1)
     assert "trial 1 failed: GeneratorError: " in done.stderr
-    assert "no figure wrong: a figure asks for column 'no_such_column', which table.parquet has not" in done.stderr
+    assert "no figure wrong: a figure asks for column 'honest_error_max', which table.parquet has not" in done.stderr
     assert (tmp_path / "s" / "right.svg").is_file()
     table = read_study(tmp_path / "s").table
     assert [error is None for error in table.column("error").to_pylist()] == [True, False, True]
@@ -144,9 +158,64 @@ def test_failed_trials_are_rows_and_do_not_stop_the_others(tmp_path: Path) -> No
     assert summary["table"] == str(tmp_path / "s" / "table.parquet")
 
 
+@pytest.mark.usefixtures("in_process")
+def test_a_point_shows_the_mean_over_the_seeds_that_know_a_figure(tmp_path: Path) -> None:
+    call = ["study", file_of(tmp_path, {**SMALL, "seeds": 3, "figures": {}}), "--out", str(tmp_path / "s")]
+
+    def told(rates: list[float | None]) -> str:
+        """What the finished study tells once its trials have these rates."""
+        for number, rate in enumerate(rates):
+            file = tmp_path / "s" / "trials" / f"{number:06d}.json"
+            content = json.loads(file.read_text())
+            file.write_text(json.dumps({**content, "row": {**content["row"], "measured_rate": rate}}))
+        done = CliRunner().invoke(command.app, call)
+        assert done.exit_code == 0
+        return done.stderr
+
+    assert CliRunner().invoke(command.app, call).exit_code == 0
+    shown = told([None, -0.2, -0.4, None, None, None, -0.9, -0.9, -0.9])
+    assert "9 trials in" in shown
+    assert "all are finished already" in shown
+    assert "0/0" not in shown
+    points = pq.read_table(tmp_path / "s" / "points.parquet")
+    assert points["measured_rate"].to_pylist() == [pytest.approx(-0.3), None, pytest.approx(-0.9)]
+    assert points["measured_rate_count"].to_pylist() == [2, 0, 3]
+    assert points["measured_rate_error"].to_pylist() == [pytest.approx(0.1), None, pytest.approx(0)]
+    assert "-0.3 ± 0.1" in shown
+    found = read_study(tmp_path / "s")
+    assert "<td>-0.3 ± 0.1 (2 of 3)</td>" in found._repr_html_()
+    assert ">-0.3 ± 0.1 (2 of 3)</td>" in render_study(found)
+    assert "measured" in told([None] * 9), "the column stays where a rate is predicted"
+
+
+def test_progress_counts_from_when_the_first_trial_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(study_progress.time, "monotonic", lambda: now)
+    shown = io.StringIO()
+    with study_progress.Progressed(Console(file=shown, width=200)) as told:
+        told.started(Path("s"), 2, 10)
+        now = 130.0  # as long as Ray took, and the first trial
+        told.ended({"trial": 2, "outcome": "converged", "seconds": 5.0})
+        now = 141.0
+        told.ended({"trial": 3, "outcome": "failed", "error": "it is hot", "seconds": 5.0})
+    lines = shown.getvalue().splitlines()
+    assert lines[0] == "12 trials in s, 2 are finished already"
+    assert lines[1] == "1 of 10 trials, about 0:00:45 left"
+    assert lines[2] == "trial 3 failed: it is hot"
+    assert lines[3] == "2 of 10 trials, about 0:01:04 left"
+    assert re.search(r"2/10 +1 failed +0:00:\d\d elapsed, about 0:01:04 left", lines[4]) is not None
+
+
 def test_requests_that_are_wrong_end_with_status_2(tmp_path: Path) -> None:
     wrong = file_of(tmp_path, {**SMALL, "vary": {"alpha.self_wieght": [0.1]}})
+    figures = tmp_path / "figures.yaml"
+    figures.write_text(yaml.safe_dump({**SMALL, "figures": {"speed": {"x": "trial", "y": ["mesured_rate"]}}}))
     for arguments, message in (
+        (
+            [str(figures)],
+            "error: figure 'speed' asks for column 'mesured_rate', which table.parquet has not; did you mean "
+            "'measured_rate'?",
+        ),
         ([wrong], "unknown key 'alpha.self_wieght'; did you mean 'alpha.self_weight'?"),
         (["topology-zo"], "did you mean 'topology-zoo'?"),
         (["topology-zoo", "--jobs", "0"], "jobs is 0, expected at least 1"),

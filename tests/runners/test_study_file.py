@@ -9,6 +9,7 @@ import pytest
 from nashgossip.games import equilibrium, predict_collapse
 from nashgossip.runners import ExperimentError, StudyError, build_game, load_study, study_names
 from nashgossip.runners.experiment import experiment_of
+from nashgossip.runners.study_columns import CURVE_COLUMNS, require_figures, table_columns
 from nashgossip.runners.study_command import varying
 from nashgossip.runners.study_file import dump_study, parse_study
 from nashgossip.runners.study_measures import MEASURES, require_measures
@@ -191,6 +192,7 @@ def test_built_in_studies_can_be_planned(name: str) -> None:
     assert len(trials) >= 9
     assert study.name == name
     assert study.figures
+    require_figures(study)
 
 
 def test_a_trial_measures_what_the_theory_names() -> None:
@@ -254,6 +256,54 @@ def test_a_trial_that_raises_is_a_row_with_its_error() -> None:
     arrays = {"topology.generator": "array_k_out", "topology.arguments": {"n": 50, "k": 3}, "play.runner": "fleet"}
     found = played({"graph": {}}, set={**SMALL["set"], **arrays, "model.start": "data"}, vary={})
     assert "measure graph is of single players, whom a graph of arrays has not" in found["row"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("measure", "changes"),
+    [
+        ({name: {} for name in MEASURES if name not in ("averaging", "collapse", "reach")}, {}),
+        ({"reach": {"error": 0.1}, "averaging": {"error": 0.1}}, {}),
+        ({"collapse": {}}, {"experiment": "collapse", "set": {"play.moves": 4, "play.measure": 0}, "vary": {}}),
+    ],
+)
+def test_the_columns_of_a_study_are_known_before_it_plays(measure: dict[str, Any], changes: dict[str, Any]) -> None:
+    found = played(measure, **changes)
+    study = parse_study({**SMALL, **changes, "measure": measure})
+    honest = {name for name in table_columns(study) if name.startswith("honest_error_")}
+    assert {*found["row"]} == {*table_columns(study)} - honest
+    assert ("trial", *found["curve"]) == CURVE_COLUMNS
+
+
+def test_the_columns_of_dishonest_players_are_known_too() -> None:
+    conduct = {"conduct.players": {"1": {"kind": "poisoner", "how": "shift", "by": 2.0}}}
+    row = played({}, set={**SMALL["set"], **conduct})["row"]
+    assert row["error"] is None
+    assert {*row} == {*table_columns(parse_study(SMALL))}
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        ({"y": ["mesured_rate"]}, "'mesured_rate', which table.parquet has not; did you mean 'measured_rate'\\?"),
+        ({"x": "alpha.self_wieght"}, "'alpha.self_wieght', which .* did you mean 'alpha.self_weight'\\?"),
+        ({"by": "outcom"}, "'outcom', which table.parquet has not; did you mean 'outcome'\\?"),
+        ({"where": {"sead": 1}}, "'sead', which table.parquet has not; did you mean 'seed'\\?"),
+        ({"y": ["accuracy_0"]}, "'accuracy_0', which table.parquet has not; did you mean"),
+        ({"y": ["zzz"]}, "'zzz', which table.parquet has not; it has trial, point, replicate, alpha.self_weight"),
+        ({"kind": "curves", "x": ""}, "'measured_rate', which curves.parquet has not; it has trial, time"),
+        ({"kind": "curves", "x": "", "y": ["eror_rms"]}, "'eror_rms', .* did you mean 'error_rms'\\?"),
+        ({"x": ""}, "figure 'f' has no x, expected a column of table.parquet such as 'alpha.self_weight'"),
+    ],
+)
+def test_a_column_of_a_figure_that_there_will_not_be_is_refused(figure: dict[str, Any], message: str) -> None:
+    whole = {"x": "alpha.self_weight", "y": ["measured_rate"], **figure}
+    with pytest.raises(StudyError, match=message):
+        require_figures(parse_study({**SMALL, "figures": {"f": whole}}))
+
+
+def test_columns_of_single_players_may_be_asked_for_where_they_are_measured() -> None:
+    figure = {"x": "alpha.self_weight", "y": ["accuracy_0"]}
+    require_figures(parse_study({**SMALL, "figures": {"f": figure}, "measure": {"players": {"single": True}}}))
 
 
 def test_every_measure_says_what_it_is() -> None:

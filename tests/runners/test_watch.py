@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -159,7 +160,42 @@ def test_half_written_records_are_said_to_be(run: RunDirectory) -> None:
         assert "8 bytes after it are half written" in asked(port)[2]
 
 
+def test_a_run_that_is_not_there_yet_is_waited_for(run: RunDirectory, tmp_path: Path) -> None:
+    waits: Queue[str] = Queue()
+    started: Queue[str] = Queue()
+    later = tmp_path / "later"
+    options = {"until_end": True, "on_start": started.put, "on_wait": waits.put}
+    thread = threading.Thread(target=watch_run, args=(later,), kwargs=options, daemon=True)
+    thread.start()
+    assert waits.get(timeout=60) == f"there is no run in {later} yet; waiting for it for at most 30 s"
+    run.conclude(play(GAME, seed=1, moves=5))
+    shutil.move(run.path, later)
+    assert started.get(timeout=60).startswith("http://127.0.0.1:")
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_run_that_does_not_come_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nashgossip.runners.watch._PATIENCE", 0.1)
+    (tmp_path / "empty").mkdir()
+    for name in ("nothing", "empty"):
+        result = CliRunner().invoke(app, ["watch", str(tmp_path / name)])
+        assert result.exit_code == 2
+        said = " ".join(result.stderr.split())
+        assert f"there is no run in {tmp_path / name} yet; waiting for it for at most 0.1 s" in said
+        assert f"no run has come to {tmp_path / name} in 0.1 s; begin one with `nashgossip run … --out" in said
+
+
+def test_a_study_is_not_watched_but_reported_on(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("{experiment: ring}")
+    result = CliRunner().invoke(app, ["watch", str(tmp_path)])
+    assert result.exit_code == 2
+    assert f"{tmp_path} is the directory of a study, and runs are watched one by one" in result.stderr
+    assert f"`nashgossip report {tmp_path}` makes a page of its trials so far" in result.stderr
+
+
 def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
     result = CliRunner().invoke(app, ["watch", str(tmp_path)])
     assert result.exit_code == 2
     assert "is no run directory: it holds no experiment.yaml" in result.stderr

@@ -14,27 +14,14 @@ import pytest
 from nashgossip.runners import PlayerView, Record, RecordWriter, RunDirectory, build_game, load_experiment, play
 from nashgossip.runners.experiment import dump_experiment
 
-sync_api: Any = pytest.importorskip("playwright.sync_api", reason="the extra browser is not installed")
+from ..browsers import open_page
+
 pytest.importorskip("sse_starlette", reason="the extra watch is not installed")
 pytest.importorskip("uvicorn", reason="the extra watch is not installed")
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no /usr/bin/chromium"),
-]
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PIXELS = "() => document.getElementById('graph').toDataURL()"
 PLAN = load_experiment("ring", ["topology.arguments.n=6"])
 GAME = build_game(PLAN)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -69,22 +56,30 @@ def until(condition: Callable[[], bool], page: Any) -> None:
         page.wait_for_timeout(50)
 
 
+def colour_of(page: Any, name: str) -> str:
+    """A colour of the page's style, as a browser tells computed ones."""
+    told = str(page.evaluate(f"getComputedStyle(document.documentElement).getPropertyValue('{name}')")).strip()
+    return f"rgb({', '.join(str(int(told[k : k + 2], 16)) for k in (1, 3, 5))})"
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_a_page_follows_a_run_to_its_end(
     browser: Any, run: RunDirectory, server: tuple[Popen[str], str], width: int, scheme: str
 ) -> None:
     process, address = server
-    page = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme).new_page()
-    complaints, asked = list[str](), list[str]()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
+    page, seen = open_page(browser, address, viewport={"width": width, "height": 844}, color_scheme=scheme)
 
     def when() -> str:
         return str(page.text_content("#when"))
 
+    def dot() -> str:
+        """The colour of the dot beside the state of the page."""
+        return str(page.evaluate("getComputedStyle(document.getElementById('live'), '::before').color"))
+
     assert when() == "no record"
+    until(lambda: page.text_content("#live") == "live", page)
+    green, quiet = colour_of(page, "--green"), colour_of(page, "--quiet")
+    assert dot() == green != quiet
     with RecordWriter(run.records, GAME.players) as writer:
         for k in range(5):
             writer.write(record(k))
@@ -115,13 +110,14 @@ def test_a_page_follows_a_run_to_its_end(
     page.focus("#slider")
     page.keyboard.press("Home")
     run.conclude(play(GAME, seed=1, moves=20))
-    sync_api.expect(page.locator(".outcome").first).not_to_have_text("not ended", timeout=60_000)
+    until(lambda: page.locator(".outcome").first.text_content() != "not ended", page)
     assert (page.input_value("#measure"), page.input_value("#player")) == ("error", "3"), "it comes back as it was left"
     assert (when(), page.is_checked("#follow")) == ("0 moves/player", False)
     assert process.wait(60) == 0, "it stops by itself once the page shows the end"
     until(lambda: page.text_content("#live") == "no longer live: the server has stopped", page)
-    assert complaints == []
-    assert {url for url in asked if not url.startswith(("data:", address))} == set()
+    assert dot() == quiet, "nothing is live any more"
+    assert seen.complaints == []
+    assert {url for url in seen.asked if not url.startswith(address)} == set()
 
 
 def test_it_ends_when_interrupted(run: RunDirectory, server: tuple[Popen[str], str]) -> None:

@@ -20,6 +20,9 @@ from .identifier import IdentifierError as IdentifierError
 from .identifier import LanguageIdentifier as LanguageIdentifier
 from .identifier import LanguageShares as LanguageShares
 from .inspection import RegretEstimate as RegretEstimate
+from .ledger import Ledger as Ledger
+from .ledger import PrivacyPlan as PrivacyPlan
+from .ledger import least_noise as least_noise
 from .mailbox import Letter as Letter
 from .mailbox import Mailbox as Mailbox
 from .message import Message as Message
@@ -34,6 +37,7 @@ from .protocols import HasCompletion as HasCompletion
 from .protocols import HasLogDensity as HasLogDensity
 from .protocols import HasMeanParameters as HasMeanParameters
 from .protocols import HasPrivacy as HasPrivacy
+from .protocols import LiftsPrivacy as LiftsPrivacy
 from .protocols import Source as Source
 from .protocols import State as State
 from .scores import Scores as Scores

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..games import Batch
-from .protocols import GenerativeModel, HasLogDensity, Source
+from .protocols import GenerativeModel, HasLogDensity, LiftsPrivacy, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ def estimate_regret(
     A source is cut into two halves, one to learn from and one to compare on; private rows with a holdout are all
     learned from and compared on the holdout, of which those that lack variables are compared on the ones they have.
 
+    The clone of a player with privacy learns without it. Its gain is then what the player could have had, the price of
+    its privacy included; the player's own budget is not touched, and nobody hears the clone.
+
     Arguments:
         model: the player's, which is not changed.
         clone: makes a model of the same kind.
@@ -77,6 +80,8 @@ def estimate_regret(
         compared.append(source.batch.select(order[half:]))
     better = clone()
     better.load(model.state())
+    if isinstance(better, LiftsPrivacy):
+        better.lift_privacy()
     for _ in range(steps):
         better.learn(taught, rng)
     gain = variance = 0.0

@@ -7,6 +7,7 @@ __all__ = [
     "HasLogDensity",
     "HasMeanParameters",
     "HasPrivacy",
+    "LiftsPrivacy",
     "Source",
     "State",
 ]
@@ -113,4 +114,13 @@ class HasPrivacy(Protocol):
 
     def privacy_spent(self) -> PrivacySpent | None:
         """What all calls of `learn` so far have spent; None of a model that was made without a budget."""
+        ...
+
+
+@runtime_checkable
+class LiftsPrivacy(Protocol):
+    """Optional: a model with a budget of privacy whose copy the laboratory can let learn without one."""
+
+    def lift_privacy(self) -> None:
+        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
         ...

@@ -9,12 +9,20 @@ from functools import partial
 from typing import Any
 
 from ..agents import ConditionalGaussianModel, EmpiricalModel, EstimatorModel, GenerativeModel, JointTable, NgramModel
-from ..games import Dataset, Space, StepSize
+from ..games import Dataset, PrivacyError, Space, StepSize
 from ..topology import require_name
 from .experiment import ExperimentError
+from .network_privacy import PrivateLearning
 
 
-def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int) -> Callable[[], GenerativeModel]:
+def black_box(
+    kind: str,
+    options: Mapping[str, Any],
+    dataset: Dataset,
+    seed: int,
+    *,
+    private: PrivateLearning | None = None,
+) -> Callable[[], GenerativeModel]:
     """A function that makes a player's model, for `PlayerSpec.model`.
 
     Arguments:
@@ -27,8 +35,10 @@ def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int
             where the kind leaves it out by itself).
         dataset: whose variables are modelled.
         seed: of the weights before learning.
+        private: the budget of privacy that the model learns with; None for none.
 
     Raises:
+        PrivacyError: this kind cannot learn with a budget.
         UnknownNameError: no such kind, option or variable; the nearest is suggested.
         ExperimentError: the data has no image or label where the model needs one, or `variables` leaves the label out
             that `label` asks for.
@@ -52,6 +62,14 @@ def black_box(kind: str, options: Mapping[str, Any], dataset: Dataset, seed: int
         arguments["label"] = dataset.label in space
     elif chosen.labelled and "label" in _taken(chosen):
         arguments.setdefault("label", dataset.label if dataset.label in space else None)
+    if private is not None:
+        if not chosen.private:
+            able = ", ".join(name for name, other in _KINDS.items() if other.private)
+            raise PrivacyError(
+                f"model kind {kind!r} cannot learn with a budget of privacy, expected an exponential family, {able}; "
+                "take one of them, or set privacy.epsilon of the player to .inf"
+            )
+        arguments.update(privacy=private.privacy, plan=private.plan)
     return partial(chosen.make, space, **arguments)
 
 
@@ -113,6 +131,7 @@ class _Kind:
         positional: whether all of its parameters are options, not only those by keyword.
         seeded: whether it takes a `seed`.
         labelled: whether it is over the label too without being told so.
+        private: whether it can learn with a budget of privacy.
     """
 
     make: Callable[..., GenerativeModel]
@@ -120,12 +139,14 @@ class _Kind:
     positional: bool = False
     seeded: bool = False
     labelled: bool = False
+    private: bool = False
 
 
 def _taken(kind: _Kind) -> list[str]:
     """The names of the options of the class behind a kind."""
     parameters = inspect.signature(kind.takes()).parameters.items()
-    return [name for name, p in parameters if p.kind is p.KEYWORD_ONLY or kind.positional]
+    given = ("privacy", "plan") if kind.private else ()  # by the section of the experiment
+    return [name for name, p in parameters if (p.kind is p.KEYWORD_ONLY or kind.positional) and name not in given]
 
 
 def _mixture_class() -> Any:
@@ -220,11 +241,11 @@ def _kernel_density(space: Space, *, rows: int = 1000, **options: Any) -> Genera
 
 _KINDS = {
     "conditional-gaussian": _Kind(_conditional_gaussian, lambda: ConditionalGaussianModel, labelled=True),
-    "conditionals": _Kind(_conditionals, partial(neural, "Conditionals"), seeded=True, labelled=True),
+    "conditionals": _Kind(_conditionals, partial(neural, "Conditionals"), seeded=True, labelled=True, private=True),
     "empirical": _Kind(_empirical, lambda: EmpiricalModel, labelled=True),
-    "flow": _Kind(_flow, partial(neural, "FlowModel"), seeded=True),
+    "flow": _Kind(_flow, partial(neural, "FlowModel"), seeded=True, private=True),
     "gaussian-mixture": _Kind(_gaussian_mixture, _mixture_class, positional=True),
-    "hvae": _Kind(_hvae, partial(neural, "HVAE"), seeded=True),
+    "hvae": _Kind(_hvae, partial(neural, "HVAE"), seeded=True, private=True),
     "kernel-density": _Kind(_kernel_density, _kernel_class, positional=True),
     "ngram": _Kind(NgramModel, lambda: NgramModel),
     "table": _Kind(_table, lambda: JointTable, labelled=True),

@@ -15,6 +15,7 @@ from .blackboxes import black_box, model_variables, neural
 from .examination import Examiner, References
 from .experiment import Experiment, ExperimentError, require_unused
 from .looks import Looks
+from .network_privacy import PrivateLearning, private_learning
 from .partial_rows import private_rows
 from .pooled_rows import pooled_rows
 from .private_data import Part, load_data, load_tests, parts_of
@@ -51,6 +52,11 @@ def black_box_specs(
     spaces = [_space_of(factory) for factory in factories]
     rows = private_rows(experiment, players, spaces, parts, only)
     data = [train for train, _ in rows]
+    sizes = [sum(map(len, own)) if isinstance(own, tuple) else len(own) for own in data]
+    private = private_learning(experiment, players, dict(zip(positions, sizes, strict=True)))
+    if private:
+        datasets = {k: part.dataset for k, part in zip(positions, parts, strict=True)}
+        factories = _factories(experiment, players, datasets, private)
     shares = [_class_shares(part) for part in parts]
     if experiment.data.distil:
         data = list(_distilled(experiment, players, [part.dataset for part in parts], data))
@@ -171,11 +177,15 @@ def _pooled_shares(
 
 
 def _factories(
-    experiment: Experiment, players: Sequence[Hashable], datasets: Mapping[int, Dataset], **changes: Any
+    experiment: Experiment,
+    players: Sequence[Hashable],
+    datasets: Mapping[int, Dataset],
+    private: Mapping[int, PrivateLearning] | None = None,
+    **changes: Any,
 ) -> list[Factory]:
     """The function that makes the model of each player whose data set is given by its position.
 
-    Each model has its own weights before learning.
+    Each model has its own weights before learning. Those of `private` learn with a budget of privacy.
     """
     model, names = experiment.model, [str(p) for p in players]
     for name, override in model.players.items():
@@ -190,7 +200,7 @@ def _factories(
         seed = int(np.random.SeedSequence(experiment.seed, spawn_key=(_WEIGHTS, k)).generate_state(1)[0])
         kind = own.get("kind", model.kind)
         options = {**(model.options if kind == model.kind else {}), **own.get("options", {}), **changes}
-        made.append(black_box(kind, options, dataset, seed))
+        made.append(black_box(kind, options, dataset, seed, private=(private or {}).get(k)))
     return made
 
 

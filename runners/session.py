@@ -17,6 +17,7 @@ from .deployment import Deployment
 from .directory import RunDirectory
 from .examination import Examiner, Look
 from .experiment import Experiment, ExperimentError
+from .experiment_graph import bare_graph
 from .fleet_world import fleet_options, require_fleet
 from .honesty import has_hostile
 from .keeping import Interrupted, keeper_of
@@ -31,7 +32,7 @@ from .playing import ENGINES, play
 from .records import RecordWriter, read_looks, read_trace
 from .sheets import draw_sheet, write_sheet
 from .spending import has_private
-from .staging import bare_graph, build_game
+from .staging import build_game
 from .start_estimate import StartEstimate
 from .storage import RunPath
 from .views import total_moves

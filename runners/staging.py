@@ -1,11 +1,10 @@
 """From an experiment to the game that it describes: graph, α, data and its split, models."""
 
-__all__ = ["bare_graph", "build_game", "game_of", "player_named"]
+__all__ = ["build_game", "game_of"]
 
 from collections.abc import Mapping
 from typing import Any
 
-import networkx as nx
 import numpy as np
 
 from ..games import (
@@ -17,12 +16,11 @@ from ..games import (
     synthetic_family,
     synthetic_fleet,
 )
-from ..topology import attach_alpha, generate_graph, read_graph
 from .canaries import plant_canaries
 from .experiment import Experiment, ExperimentError, require_unused
+from .experiment_graph import bare_graph, graph_with_alpha
 from .player_specs import player_specs
 from .private_data import DATA
-from .sections import AlphaSection, TopologySection
 
 
 def build_game(experiment: Experiment) -> Game | FleetGame:
@@ -52,7 +50,7 @@ def game_of(experiment: Experiment, graph: Any, specs: Mapping[Any, PlayerSpec])
         ValueError: one of the errors of `topology` and `games`.
     """
     sizes = {player: spec.rows for player, spec in specs.items()}
-    return Game(_with_alpha(graph, experiment.alpha, sizes), specs, anchored=experiment.alpha.anchored)
+    return Game(graph_with_alpha(graph, experiment.alpha, sizes), specs, anchored=experiment.alpha.anchored)
 
 
 def _array_game(experiment: Experiment) -> FleetGame:
@@ -88,53 +86,3 @@ def _array_game(experiment: Experiment) -> FleetGame:
         horizon=model.step.horizon,
         start=model.start,
     )
-
-
-def bare_graph(section: TopologySection) -> Any:
-    """The graph of an experiment, without α unless its file has some."""
-    if section.file is not None:
-        require_unused("topology.file", section, ("arguments", "seed"))
-        return read_graph(section.file, directed=section.directed)
-    require_unused("topology.generator", section, ("directed",))
-    return generate_graph(section.generator or "", seed=section.seed, **section.arguments)
-
-
-def _with_alpha(graph: Any, section: AlphaSection, sizes: dict[Any, int]) -> "nx.DiGraph[Any]":
-    by_name = {str(player): player for player in graph}
-    self_weight: Any = section.self_weight
-    if isinstance(self_weight, dict):
-        default = self_weight.get("default")
-        named = {player_named(by_name, k, "alpha.self_weight"): v for k, v in self_weight.items() if k != "default"}
-        self_weight = {player: named.get(player, default) for player in graph}
-        lacking = [str(player) for player, weight in self_weight.items() if weight is None]
-        if lacking:
-            raise ExperimentError(f"alpha.self_weight lacks player {', '.join(lacking[:10])}; add them, or a `default`")
-    explicit = None
-    if section.edges is not None:
-        explicit = {
-            (player_named(by_name, sender, "alpha.edges"), player_named(by_name, listener, "alpha.edges")): alpha
-            for sender, listener, alpha in section.edges
-        }
-    scheme = section.scheme or _scheme(graph, explicit)
-    if scheme == "explicit":
-        require_unused("alpha.scheme explicit", section, ("self_weight",))
-    return attach_alpha(graph, self_weight, scheme, sizes=sizes if scheme == "size" else None, alpha=explicit)
-
-
-def _scheme(graph: Any, explicit: Any) -> str:
-    """The α that the file or the experiment gives, if it does; else uniform."""
-    given = explicit is not None or any("alpha" in attributes for _, _, attributes in graph.edges(data=True))
-    return "explicit" if given else "uniform"
-
-
-def player_named(by_name: dict[str, Any], name: str, key: str) -> Any:
-    """The player called `name` in an experiment file; `key` is where, for the error.
-
-    Raises:
-        ExperimentError: nobody is.
-    """
-    if name not in by_name:
-        known = list(by_name)
-        shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
-        raise ExperimentError(f"{key} names player {name!r}; the players are {shown}")
-    return by_name[name]

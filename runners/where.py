@@ -22,9 +22,10 @@ from typing import TypeAlias, final
 from ..games import ARRAY_GRAPHS, Game, PlayerSpec, without_rows
 from .canaries import plant_canaries
 from .experiment import Experiment, ExperimentError, dump_experiment, parse_experiment
+from .experiment_graph import bare_graph, player_named
 from .player_specs import player_specs
 from .private_data import groups_of
-from .staging import bare_graph, game_of, player_named
+from .staging import game_of
 
 Ask: TypeAlias = Callable[[str, list[Hashable] | None], list[PlayerSpec]]
 """Has an experiment's data read elsewhere: YAML text, and players or None → their specifications without rows.

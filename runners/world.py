@@ -9,9 +9,9 @@ from typing import Any
 from ..games import Game
 from ..topology import GraphSequence, failing_edges, membership, read_sequence, require_name, rewired
 from .experiment import Experiment, ExperimentError
+from .experiment_graph import bare_graph, player_named
 from .network import Churn, Duration, Link, Network, Partition
 from .sections import ChangesSection, DurationSection, NetworkSection
-from .staging import bare_graph, player_named
 
 _LARGEST = 1 << 26
 

@@ -1,17 +1,17 @@
 """The conditional of one variable given the others: softmax, Bernoulli or Gaussian, or a small VAE for images."""
 
-__all__ = ["Conditional", "FlatConditional", "ImageConditional"]
+__all__ = ["Conditional", "FlatConditional", "ImageConditional", "RowConditional"]
 
 import math
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...games import Variable
-from .conditional_inputs import Inputs, Rows, Seen, channels, width
+from .conditional_inputs import Inputs, Rows, Seen, channels, length, width
 
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 _WIDEST = 6.0
@@ -27,6 +27,19 @@ class Conditional(Protocol):
 
     def draw(self, rows: Rows, seen: Seen, stream: torch.Generator, *, noise: bool = True) -> Tensor:
         """One value a row: `[n, *shape]`. Without `noise` real images are the means of their pixels."""
+        ...
+
+
+@runtime_checkable
+class RowConditional(Protocol):
+    """A conditional whose loss of each row is a function of this row and of noise that is drawn before."""
+
+    def noise(self, n: int, stream: torch.Generator) -> Tensor:
+        """What the losses of n rows draw: `[n, size]`, standard normal."""
+        ...
+
+    def row_losses(self, rows: Rows, seen: Seen, noise: Tensor) -> Tensor:
+        """`Conditional.losses` with this noise: `[n]`."""
         ...
 
 
@@ -57,6 +70,14 @@ class FlatConditional(nn.Module):
 
     def losses(self, rows: Rows, seen: Seen, stream: torch.Generator) -> Tensor:
         """See `Conditional`."""
+        return self.row_losses(rows, seen, self.noise(length(rows), stream))
+
+    def noise(self, n: int, stream: torch.Generator) -> Tensor:
+        """None is needed: `[n, 0]`."""
+        return torch.empty((n, 0), device=stream.device)
+
+    def row_losses(self, rows: Rows, seen: Seen, noise: Tensor) -> Tensor:
+        """See `RowConditional`."""
         found, target = self.logits(rows, seen), rows[self._target.name]
         if self._target.kind == "categorical":
             each = functional.cross_entropy(self._entries(found), target.flatten(), reduction="none")
@@ -118,6 +139,15 @@ class ImageConditional(nn.Module):
 
     def losses(self, rows: Rows, seen: Seen, stream: torch.Generator) -> Tensor:
         """See `Conditional`."""
+        return self.row_losses(rows, seen, self.noise(length(rows), stream))
+
+    def noise(self, n: int, stream: torch.Generator) -> Tensor:
+        """That of h: `[n, code]`."""
+        size = self._code if self.encoder is not None else 0
+        return torch.randn((n, size), generator=stream, device=stream.device)
+
+    def row_losses(self, rows: Rows, seen: Seen, noise: Tensor) -> Tensor:
+        """See `RowConditional`."""
         vector, planes = self.inputs(rows, seen)
         image = rows[self._name]
         divergence = image.new_zeros(len(image))
@@ -128,10 +158,7 @@ class ImageConditional(nn.Module):
             apart = log_variance - log_spread
             scaled = (mean - centre).square() * torch.exp(-log_spread)
             divergence = 0.5 * (scaled + apart.exp() - 1 - apart).sum(1)
-            vector = torch.cat(
-                [mean + torch.exp(0.5 * log_variance) * _normal(mean, stream), vector],
-                dim=1,
-            )
+            vector = torch.cat([mean + torch.exp(0.5 * log_variance) * noise, vector], dim=1)
         found = self.decoder(vector, planes)
         if self.log_sigma is None:
             missed = functional.binary_cross_entropy_with_logits(found, image, reduction="none").flatten(1).sum(1)

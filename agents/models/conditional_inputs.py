@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ...games import Variable
 
@@ -81,5 +80,6 @@ def length(rows: Mapping[str, Tensor]) -> int:
 
 def _as_vector(variable: Variable, values: Tensor) -> Tensor:
     if variable.kind == "categorical":
-        return functional.one_hot(values, variable.categories or 1).reshape(len(values), -1).to(torch.float32)
+        classes = torch.arange(variable.categories or 1, device=values.device)
+        return (values[..., None] == classes).reshape(len(values), -1).to(torch.float32)
     return (2 * values - 1 if variable.kind == "binary" else values).reshape(len(values), -1)

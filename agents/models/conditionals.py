@@ -11,12 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...games import Batch, Space, SpaceError, Variable
+from ...games import Batch, Privacy, PrivacySpent, Space, SpaceError, Variable
+from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
+from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
 from .conditional_architectures import ConditionalArchitecture, FastConditionals
 from .conditional_inputs import Rows, is_image, joined
 from .gibbs import Gibbs
+from .private_conditionals import PrivateConditionals, require_row_conditionals
+from .private_steps import PrivateSteps, private_steps, require_same_privacy
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
 _COLOURS = (1, 3, 4)
@@ -62,9 +66,13 @@ class Conditionals:
         seed: of the weights before learning.
         device: `auto`, `cpu` or `cuda`.
         threads: threads of one operation on the CPU.
+        privacy: budget of the rows that come as the player's own, which then teach through `PrivateSteps` alone; None
+            for no privacy.
+        plan: how much will be learned, by which the noise is chosen; None where `privacy` gives it.
 
     Raises:
         SpaceError: variables that the model cannot have.
+        PrivacyError: see `PrivateSteps`.
         ValueError: a number out of range.
 
     Source: Heckerman et al., *Dependency Networks for Inference, Collaborative Filtering, and Data Visualization*,
@@ -99,6 +107,8 @@ class Conditionals:
         seed: int = 0,
         device: str = "auto",
         threads: int = 1,
+        privacy: Privacy | None = None,
+        plan: PrivacyPlan | None = None,
     ) -> None:
         for name, value in {"batch": batch, "steps": steps, "class_sweeps": class_sweeps, "chunk": chunk}.items():
             if value < 1:
@@ -122,6 +132,10 @@ class Conditionals:
             self._net = Gibbs(inner, list(latents or {}), architecture or FastConditionals())
         self._net.to(self._device)
         self._trainer = Trainer(self._net, rate, decay)
+        taught = [self._label] if learns == "classifier" and self._label is not None else self._net.names
+        self._private = private_steps(self._net, self._net.parts(taught), privacy, plan, batch, steps)
+        if self._private is not None:
+            require_row_conditionals(self._net)
 
     @property
     def space(self) -> Space:
@@ -136,6 +150,8 @@ class Conditionals:
     def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
         """Takes gradient steps on minibatches from the sources, which may lack variables.
 
+        With privacy only as many as the budget pays for: none once it is spent, and the model stays as it is.
+
         Raises:
             SpaceError: the classifier alone learns, and no row has a label.
             LossError: a loss was not finite; the model is as before.
@@ -144,6 +160,9 @@ class Conditionals:
         if self._learns == "classifier" and not any(self._label in s.batch.space for s in sources):
             raise SpaceError(f"only the classifier learns, but no source holds the label {self._label!r}")
         use_threads(self._threads)
+        if self._private is not None and any(source.own for source in sources):
+            self._learn_privately(self._private, sources, rng)
+            return
         stream = torch_stream(rng, self._device)
         picks = list(minibatches(sources, self._batch, self._steps, rng))
 
@@ -179,17 +198,45 @@ class Conditionals:
         shares: NDArray[np.float64] = found.double().cpu().numpy()
         return shares
 
+    def privacy_spent(self) -> PrivacySpent | None:
+        """What all calls of `learn` so far have spent; None for a model without a budget."""
+        return None if self._private is None else self._private.ledger.spent()
+
+    def lift_privacy(self) -> None:
+        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
+        self._private = None
+
     def state(self) -> State:
-        """Networks and optimiser."""
-        return self._trainer.state()
+        """Networks and optimiser, and with privacy what is spent."""
+        return {**self._trainer.state(), **({} if self._private is None else {"privacy": self._private.ledger.state()})}
 
     def load(self, state: State) -> None:
         """Continues exactly as the model whose `state()` this is.
 
         Raises:
             ArchitectureError: it had other networks.
+            PrivacyError: one of them has privacy, the other has not.
         """
+        require_same_privacy(self._private, state)
         self._trainer.load(state)
+        if self._private is not None:
+            self._private.ledger.load(state["privacy"])
+
+    def _learn_privately(self, private: PrivateSteps, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        stream = torch_stream(rng, self._device)
+        filled = private_minibatches(sources, self._batch)
+        losses = PrivateConditionals(
+            self._net,
+            filled,
+            lambda picks: self._groups(sources, picks),
+            label=self._label if self._learns == "classifier" else None,
+            dreamt=self._batch if self._has_latents else 0,
+            sweeps=self._sweeps,
+            hide=self._hide,
+            chunk=self._chunk,
+            stream=stream,
+        )
+        private.take(self._trainer, filled, self._steps, rng, stream, losses)
 
     def _losses(self, groups: list[Rows], stream: torch.Generator) -> Iterator[Tensor]:
         net, chunk = self._net, self._chunk

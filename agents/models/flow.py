@@ -10,10 +10,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from ...games import Batch, Space
+from ...games import Batch, Privacy, PrivacyError, PrivacySpent, Space
+from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
+from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
 from ..real_rows import from_matrix, require_real, to_matrix
+from .private_steps import PrivateSteps, RowLosses, private_steps, require_same_privacy
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
 _CHUNK = 2000
@@ -42,9 +45,13 @@ class FlowModel:
         seed: of the initial weights.
         device: `auto`, `cpu`, `cuda`, …
         threads: of one operation on the CPU.
+        privacy: budget of the rows that come as the player's own, which then teach through `PrivateSteps` alone; None
+            for no privacy. `scaling` must be given: that of the rows would tell of them.
+        plan: how much will be learned, by which the noise is chosen; None where `privacy` gives it.
 
     Raises:
         SpaceError: a variable that is not real, or that has bounds.
+        PrivacyError: privacy without `scaling`, or what `PrivateSteps` says.
         ValueError: an option of another size, or a device that is not there.
 
     Sources: Durkan, Bekasov, Murray & Papamakarios, *Neural Spline Flows*, 2019; the networks are those of the
@@ -73,6 +80,8 @@ class FlowModel:
         seed: int = 0,
         device: str = "auto",
         threads: int = 1,
+        privacy: Privacy | None = None,
+        plan: PrivacyPlan | None = None,
     ) -> None:
         require_real(space, "a flow")
         counts = {"transforms": transforms, "bins": bins, "batch": batch, "steps": steps, "threads": threads}
@@ -91,6 +100,12 @@ class FlowModel:
             self._network.scale_by(*scaling)
         self._network.to(self._device)
         self._trainer = Trainer(self._network, rate)
+        self._private = private_steps(self._network, [("flow.",)], privacy, plan, batch, steps)
+        if self._private is not None and scaling is None:
+            raise PrivacyError(
+                "a flow with a budget of privacy came without `scaling`, and that of its rows would tell of them; give "
+                "mean and standard deviation of what is expected"
+            )
 
     @property
     def space(self) -> Space:
@@ -98,7 +113,7 @@ class FlowModel:
         return self._space
 
     def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
-        """Takes `steps` gradient steps.
+        """Takes `steps` gradient steps; with privacy only as many as the budget pays for.
 
         Raises:
             LossError: a loss was not finite; the model is as it was.
@@ -109,6 +124,9 @@ class FlowModel:
         rows = [to_matrix(self._space, source.batch) for source in sources]
         scaled = self._network.is_scaled
         tables = [torch.as_tensor(r, dtype=torch.float32, device=self._device) for r in rows]
+        if self._private is not None and any(source.own for source in sources):
+            self._learn_privately(self._private, sources, tables, rng)
+            return
         plan = minibatches(sources, self._batch, self._steps, rng)
 
         def loss(k: int) -> Tensor:
@@ -151,17 +169,41 @@ class FlowModel:
         density: NDArray[np.float64] = torch.cat(parts).cpu().numpy().astype(np.float64)
         return density
 
+    def privacy_spent(self) -> PrivacySpent | None:
+        """What all calls of `learn` so far have spent; None for a model without a budget."""
+        return None if self._private is None else self._private.ledger.spent()
+
+    def lift_privacy(self) -> None:
+        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
+        self._private = None
+
     def state(self) -> State:
-        """Weights, scaling and Adam's moments."""
-        return self._trainer.state()
+        """Weights, scaling and Adam's moments, and with privacy what is spent."""
+        return {**self._trainer.state(), **({} if self._private is None else {"privacy": self._private.ledger.state()})}
 
     def load(self, state: State) -> None:
         """Continues exactly as the model whose `state()` this is.
 
         Raises:
             ArchitectureError: the state is that of a flow of another size.
+            PrivacyError: one of them has privacy, the other has not.
         """
+        require_same_privacy(self._private, state)
         self._trainer.load(state)
+        if self._private is not None:
+            self._private.ledger.load(state["privacy"])
+
+    def _learn_privately(
+        self, private: PrivateSteps, sources: Sequence[Source], tables: Sequence[Tensor], rng: np.random.Generator
+    ) -> None:
+        filled = private_minibatches(sources, self._batch)
+
+        def losses(picks: Sequence[NDArray[np.int64]]) -> tuple[tuple[()], list[RowLosses]]:
+            chosen = zip(tables, picks, strict=True)
+            mini = torch.cat([t[torch.as_tensor(positions, device=self._device)] for t, positions in chosen])
+            return (), [RowLosses(0, lambda rows: -self._network.log_density(rows["x"]), {"x": mini})]
+
+        private.take(self._trainer, filled, self._steps, rng, torch_stream(rng, self._device), losses)
 
     def _require_scaled(self) -> None:
         if not self._network.is_scaled:

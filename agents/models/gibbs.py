@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...games import Variable
 from .conditional_architectures import ConditionalArchitecture
-from .conditional_heads import Conditional, FlatConditional
+from .conditional_heads import Conditional, FlatConditional, RowConditional
 from .conditional_inputs import Rows, Seen, is_image, joined, length
 
 
@@ -46,6 +46,10 @@ class Gibbs(nn.Module):
     def network(self, name: str) -> Conditional:
         """p(name | the others)."""
         return cast("Conditional", self.networks[self._place[name]])
+
+    def parts(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """Beginnings of the names of the parameters of each of some networks."""
+        return [(f"networks.{self._place[name]}.",) for name in names]
 
     def complete(
         self, rows: Rows, n: int, stream: torch.Generator, sweeps: int, chunk: int, *, noise: bool = True
@@ -99,6 +103,31 @@ class Gibbs(nn.Module):
             part = _cut(rows, at, chunk)
             seen = self._partly_seen(length(part), hide, stream)
             yield self.network(name).losses(part, seen, stream).sum() / n
+
+    def lesson(self, name: str, rows: Rows, hide: float, stream: torch.Generator) -> Rows:
+        """Completed rows with all that the loss of one network draws besides, for `row_losses`."""
+        return self._lesson(name, rows, self._partly_seen(length(rows), hide, stream), stream)
+
+    def label_lesson(self, label: str, rows: Rows, stream: torch.Generator) -> Rows:
+        """The same from what rows hold, without completing them."""
+        whole, seen = self._padded(rows, length(rows), stream, without=label)
+        return self._lesson(label, {**whole, label: rows[label]}, seen, stream)
+
+    def row_losses(self, name: str, lesson: Rows) -> Tensor:
+        """Loss of one network on each row of a lesson: `[n]`."""
+        kept = {part: {} for part in ("value", "seen", "noise")}  # type: dict[str, Rows]
+        for key, values in lesson.items():
+            part, _, variable = key.partition(" ")
+            kept[part][variable] = values
+        return cast("RowConditional", self.network(name)).row_losses(kept["value"], kept["seen"], kept["noise"][""])
+
+    def _lesson(self, name: str, rows: Rows, seen: Seen, stream: torch.Generator) -> Rows:
+        noise = cast("RowConditional", self.network(name)).noise(length(rows), stream)
+        return {
+            **{f"value {v}": values for v, values in rows.items()},
+            **{f"seen {v}": flags for v, flags in seen.items()},
+            "noise ": noise,
+        }
 
     def label_losses(self, label: str, groups: Sequence[Rows], stream: torch.Generator, chunk: int) -> Iterator[Tensor]:
         """Mean loss of the network of the label alone, from what rows hold, without completing them."""

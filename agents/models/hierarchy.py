@@ -108,6 +108,10 @@ class Hierarchy(nn.Module):
         for part in _cut(rows, chunk):
             yield -self.log_joint(part).sum() / _length(rows)
 
+    def row_label_losses(self, rows: Rows) -> Tensor:
+        """−log q(c | x) of each row: `[n]`."""
+        return functional.cross_entropy(self.class_logits(rows), rows[self._label or ""], reduction="none")
+
     def label_losses(self, groups: Sequence[Rows], chunk: int) -> Iterator[Tensor]:
         """−mean log q(c | x) over the rows that hold a class and an image, as parts over `chunk` rows each."""
         label = self._label
@@ -231,7 +235,8 @@ class Hierarchy(nn.Module):
         """Classes as one-hot numbers, `[n, classes]`; `[n, 0]` without."""
         if self._label is None:
             return like.new_empty((len(like), 0))
-        return functional.one_hot(rows[self._label], self.classes).to(torch.float32)
+        classes = torch.arange(self.classes, device=like.device)
+        return (rows[self._label][:, None] == classes).to(torch.float32)
 
     def _above(self, rows: Rows, name: str) -> Tensor:
         """What the decoder predicts `name` from, as one vector."""

@@ -10,11 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...games import Batch, Space, SpaceError, Variable
+from ...games import Batch, Privacy, PrivacySpent, Space, SpaceError, Variable
+from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
+from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
 from .architectures import Architecture, Fast
 from .hierarchy import Hierarchy, Rows, joined
+from .private_hierarchy import PrivateHierarchy
+from .private_steps import PrivateSteps, private_steps, require_same_privacy
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
 _CHUNK = 2000
@@ -54,9 +58,13 @@ class HVAE:
         seed: of the weights before learning.
         device: `auto`, `cpu` or `cuda`.
         threads: threads of one operation on the CPU.
+        privacy: budget of the rows that come as the player's own, which then teach the decoder and q(c | x) through
+            `PrivateSteps` alone; None for no privacy.
+        plan: how much will be learned, by which the noise is chosen; None where `privacy` gives it.
 
     Raises:
         SpaceError: variables of a kind or shape that the model cannot have.
+        PrivacyError: see `PrivateSteps`.
         ValueError: a number out of range, or images of a size that the architecture does not take.
 
     Source: Flach, Schlesinger & Shekhovtsov, *Symmetric Equilibrium Learning of VAEs*, 2024.
@@ -87,6 +95,8 @@ class HVAE:
         seed: int = 0,
         device: str = "auto",
         threads: int = 1,
+        privacy: Privacy | None = None,
+        plan: PrivacyPlan | None = None,
     ) -> None:
         _require(image, latents, label)
         if class_prior not in ("uniform", "learned"):
@@ -114,6 +124,9 @@ class HVAE:
             )
         self._net.to(self._device)
         self._trainer = Trainer(self._net, rate, decay)
+        decoder, classifier = ("prior.", "down.", "pixels.", "shares", "log_sigma"), ("labels.",)
+        parts = [*([decoder] if learns == "all" else []), *([classifier] if label is not None else [])]
+        self._private = private_steps(self._net, parts, privacy, plan, batch, steps)
 
     @property
     def space(self) -> Space:
@@ -128,6 +141,8 @@ class HVAE:
     def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
         """Takes gradient steps on minibatches from the sources, which may lack variables.
 
+        With privacy only as many as the budget pays for: none once it is spent, and the model stays as it is.
+
         Raises:
             SpaceError: the classifier alone learns, and no row has a label.
             LossError: a loss was not finite; the model is as before.
@@ -136,6 +151,9 @@ class HVAE:
         if self._learns == "classifier" and not any(self._label in s.batch.space for s in sources):
             raise SpaceError(f"only the classifier learns, but no source holds the label {self._label!r}")
         use_threads(self._threads)
+        if self._private is not None and any(source.own for source in sources):
+            self._learn_privately(self._private, sources, rng)
+            return
         stream = torch_stream(rng, self._device)
         picks = list(minibatches(sources, self._batch, self._steps, rng))
 
@@ -206,17 +224,46 @@ class HVAE:
         found: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
         return found
 
+    def privacy_spent(self) -> PrivacySpent | None:
+        """What all calls of `learn` so far have spent; None for a model without a budget."""
+        return None if self._private is None else self._private.ledger.spent()
+
+    def lift_privacy(self) -> None:
+        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
+        self._private = None
+
     def state(self) -> State:
-        """Networks and optimiser."""
-        return self._trainer.state()
+        """Networks and optimiser, and with privacy what is spent."""
+        return {**self._trainer.state(), **({} if self._private is None else {"privacy": self._private.ledger.state()})}
 
     def load(self, state: State) -> None:
         """Continues exactly as the model whose `state()` this is.
 
         Raises:
             ArchitectureError: it had other networks.
+            PrivacyError: one of them has privacy, the other has not.
         """
+        require_same_privacy(self._private, state)
         self._trainer.load(state)
+        if self._private is not None:
+            self._private.ledger.load(state["privacy"])
+
+    def _learn_privately(self, private: PrivateSteps, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        """The same steps, in which what depends on private rows is learned from noisy gradients alone."""
+        stream = torch_stream(rng, self._device)
+        filled = private_minibatches(sources, self._batch)
+        losses = PrivateHierarchy(
+            self._net,
+            filled,
+            lambda chosen, picks: self._groups([sources[k] for k in chosen], [picks[k] for k in chosen], stream),
+            told=None if self._label is None else (self._label, self._image),
+            everything=self._learns == "all",
+            batch=self._batch,
+            chunk=self._chunk,
+            sweeps=self._sweeps,
+            stream=stream,
+        )
+        private.take(self._trainer, filled, self._steps, rng, stream, losses)
 
     def _losses(self, groups: list[Rows], own: int, stream: torch.Generator) -> Iterator[Tensor]:
         net, chunk = self._net, self._chunk

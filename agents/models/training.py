@@ -153,7 +153,8 @@ class Trainer:
     def take(self, losses: Callable[[int], Tensor | Iterator[Tensor]], steps: int) -> float:
         """Takes gradient steps on `losses(k)`, k = 0 … steps − 1.
 
-        A loss may come in parts that sum to it. Each part's graph is let go before the next one is made.
+        A loss may come in parts that sum to it. Each part's graph is let go before the next one is made. What makes
+        the parts may add to the gradients itself (see `PrivateSteps`).
 
         Returns:
             The mean loss.

@@ -1,4 +1,4 @@
-"""Data files of any content give rows or an error, nothing in them is unpickled; names of any kind stay in the folder."""
+"""Data files of any content give rows or an error; nothing in them is unpickled, and names stay in the folder."""
 
 import gzip
 import io

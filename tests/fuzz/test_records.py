@@ -33,7 +33,7 @@ play: {runner: virtual, moves: 6, samples: 5, measure: 20}
 
 @cache
 def template() -> dict[str, bytes]:
-    """Files of a run that has ended, by name, with the checkpoint of its middle and the log that a killed run leaves."""
+    """Files of a run that has ended, by name, with the checkpoint of its middle and the log of a killed one."""
     with tempfile.TemporaryDirectory() as folder:
         plan, out = Path(folder) / "small.yaml", Path(folder) / "run"
         plan.write_text(PLAN, "utf-8")

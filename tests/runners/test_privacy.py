@@ -24,6 +24,7 @@ from nashgossip.runners import (
 from nashgossip.runners.audit_shadows import shadow_games
 from nashgossip.runners.privacy import with_new_noise
 from nashgossip.runners.records import PLAYER_SCHEMA
+from nashgossip.runners.spending import privacy_sentence
 from nashgossip.runners.study_measures import Played, measured
 from nashgossip.runners.where import answer_here
 
@@ -188,6 +189,22 @@ def test_before_anything_was_learned_nothing_is_spent() -> None:
 def test_records_without_privacy_have_no_such_columns() -> None:
     assert run("--out", "run", "--json").exit_code == 0
     assert read_records("run/records", "players").schema.names == PLAYER_SCHEMA.names
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "Privacy spent: ε up to 2, δ up to 1e-05; it shifts the equilibrium by RMS 0.03, predicted 0.02"),
+        ({"measured_cost_rms": None}, "ε up to 2, δ up to 1e-05; it shifts the equilibrium by RMS 0.02 predicted"),
+        ({"measured_cost_rms": None, "predicted_cost_rms": None}, "Privacy spent: ε up to 2, δ up to 1e-05"),
+    ],
+)
+def test_what_is_known_is_told_in_words(changes: dict[str, Any], told: str) -> None:
+    figures = {"epsilon_max": 2.0, "delta_max": 1e-5, "exhausted": 1, "predicted_cost_rms": 0.02}
+    sentence = privacy_sentence({**figures, "measured_cost_rms": 0.03, **changes})
+    assert sentence is not None
+    assert sentence.endswith(told)
+    assert privacy_sentence(dict.fromkeys(figures)) is None
 
 
 def test_the_terminal_and_the_report_tell_of_it() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import GenerativeModel, HasClasses, LanguageIdentifier, Source
-from ..games import Batch, Dataset, FleetGame, Game, Gossip, Lexicon, PlayerSpec, Space, class_histogram
+from ..games import Batch, Dataset, FleetGame, Game, Gossip, Lexicon, PlayerSpec, PrivacyError, Space, class_histogram
 from ..topology import require_name
 from .blackboxes import black_box, model_variables, neural
 from .examination import Examiner, References
@@ -200,7 +200,10 @@ def _factories(
         seed = int(np.random.SeedSequence(experiment.seed, spawn_key=(_WEIGHTS, k)).generate_state(1)[0])
         kind = own.get("kind", model.kind)
         options = {**(model.options if kind == model.kind else {}), **own.get("options", {}), **changes}
-        made.append(black_box(kind, options, dataset, seed, private=(private or {}).get(k)))
+        try:
+            made.append(black_box(kind, options, dataset, seed, private=(private or {}).get(k)))
+        except PrivacyError as error:
+            raise PrivacyError(f"player {names[k]}: {error}") from None
     return made
 
 

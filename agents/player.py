@@ -466,7 +466,7 @@ def _checked(content: Any, space: Space, max_rows: int) -> Batch:
 
 
 def _plain(content: Mapping[Any, Any], space: Space, max_rows: int) -> dict[str, Any]:
-    """Arrays by name, or lists of numbers, none of which has methods of its own: those could answer anything, or never."""
+    """Arrays by name, or lists of numbers; nothing with methods of its own, which could answer anything, or never."""
     try:
         arrays = dict(content)
         known = all(type(name) is str for name in arrays) and arrays.keys() == set(space.names)

@@ -1,10 +1,11 @@
 """A run read back from its directory: settings, graph, records, players, outcome and journal as one object."""
 
-__all__ = ["RunView", "read_run"]
+__all__ = ["RunView", "naming_damage", "read_run"]
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -147,6 +148,24 @@ def read_run(path: RunPath | str) -> RunView:
     )
 
 
+@contextlib.contextmanager
+def naming_damage(path: RunPath) -> Iterator[None]:
+    """For what is made of a run's files: what was raised over a value that no run writes becomes an error of the run.
+
+    Raises:
+        RunDirectoryError: in place of it. Errors of the package's own go through.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, ValueError) and type(error) is not ValueError:
+            raise
+        raise RunDirectoryError(
+            f"a file in {path} holds what no run writes ({type(error).__name__}: {error!s:.200}); put back the JSON "
+            "files and records of the run"
+        ) from error
+
+
 def _records(folder: RunPath, notes: list[str]) -> tuple[pa.Table, pa.Table, tuple[str, ...]]:
     """The table of the run, that of the players cut to the same records, and their names."""
     left = sum(half_written(folder, name) for name in ("players", "run", "looks"))
@@ -199,7 +218,7 @@ def _json(file: RunPath) -> Any:
         return None
     try:
         return json.loads(file.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunDirectoryError(f"{file} is not JSON ({error}); take it away, or play the run again") from None
 
 

@@ -329,7 +329,7 @@ def whole_batches(data: bytes) -> tuple[list[pa.RecordBatch], int]:
             end = source.tell()
     except StopIteration:
         end = source.tell()
-    except (pa.ArrowException, OSError, EOFError):
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError):
         pass  # the process was killed while it wrote what comes here
     return batches, len(data) - end
 

@@ -182,6 +182,6 @@ def _schema_and_rest(data: bytes) -> tuple[bytes, bytes]:
     source = pa.BufferReader(data)
     try:
         pa.ipc.read_schema(source)
-    except (pa.ArrowException, OSError, EOFError):
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError):
         return b"", data
     return data[: source.tell()], data[source.tell() :]

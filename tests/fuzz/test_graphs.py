@@ -180,7 +180,7 @@ def generate(given: tuple[str, dict[str, Any]], folder: Path) -> None:
 
 
 SURFACES = [
-    Surface("graph files", files(), read, 2.0),
-    Surface("sequences of graphs", sequences, read_changing, 0.5),
-    Surface("graph generators", requests(), generate, 1.0),
+    Surface("graph files", files(), read, 4.0),
+    Surface("sequences of graphs", sequences, read_changing, 1.0),
+    Surface("graph generators", requests(), generate, 2.0),
 ]

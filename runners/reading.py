@@ -14,6 +14,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pyarrow as pa
+from jinja2 import TemplateError
 from numpy.typing import NDArray
 
 from ..topology import GraphError, read_graph
@@ -134,15 +135,15 @@ def read_run(path: RunPath | str) -> RunView:
     return RunView(
         path=where,
         experiment=load_experiment(where / "experiment.yaml"),
-        about=_json(where / "about.json") or {},
+        about=_json(where / "about.json", dict) or {},
         graph=graph,
         run=run,
         player_rows=rows,
         names=names or (() if graph is None else tuple(str(player) for player in graph)),
         looks=tuple(read_looks(directory.records)),
-        players=_json(where / "players.json"),
-        summary=_json(where / "summary.json"),
-        diagnosis=_json(where / "diagnosis.json"),
+        players=_json(where / "players.json", list),
+        summary=_json(where / "summary.json", dict),
+        diagnosis=_json(where / "diagnosis.json", dict),
         events=tuple(sorted(events, key=lambda event: str(event.get("time", "")))),
         notes=tuple(notes),
     )
@@ -157,7 +158,7 @@ def naming_damage(path: RunPath) -> Iterator[None]:
     """
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TemplateError, TypeError, ValueError) as error:
         if isinstance(error, ValueError) and type(error) is not ValueError:
             raise
         raise RunDirectoryError(
@@ -213,13 +214,16 @@ def _graph(where: RunPath, notes: list[str]) -> "nx.DiGraph[Any] | None":
     return found  # type: ignore[no-any-return]
 
 
-def _json(file: RunPath) -> Any:
+def _json(file: RunPath, kind: type) -> Any:
     if not file.is_file():
         return None
     try:
-        return json.loads(file.read_text("utf-8"))
+        found = json.loads(file.read_text("utf-8"))
+        if not isinstance(found, kind):
+            raise ValueError(f"it holds a {type(found).__name__}, expected a {kind.__name__}")
+        return found
     except (ValueError, RecursionError) as error:
-        raise RunDirectoryError(f"{file} is not JSON ({error}); take it away, or play the run again") from None
+        raise RunDirectoryError(f"{file} is not JSON of a run ({error}); take it away, or play the run again") from None
 
 
 def _floats(column: Any) -> NDArray[np.float64]:

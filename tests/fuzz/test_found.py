@@ -74,7 +74,8 @@ def test_what_is_no_bundle_is_refused_as_a_whole(sent: Any) -> None:
         ("a: !!binary aGVsbG8=", "the tag 'tag:yaml.org,2002:binary', expected plain values"),
         ("a: 2024-02-02", "2024-02-02, which YAML takes for a date; put it in quotes"),
         ("a: 0x" + "f" * 5000, "a number of 5002 digits, expected at most 100"),
-        ("[" * 400, "nested too deeply; make it flatter"),
+        ("[" * 900, "nested more than 100 deep; make it flatter"),
+        ("[" * 200 + "]" * 200, "nested more than 100 deep; make it flatter"),
         ('a: "\\ud800"', "which is no text; leave surrogates out"),
         ("a" * ((1 << 24) + 1), "has 16777217 characters, expected at most 16777216"),
     ],
@@ -218,10 +219,18 @@ def test_records_of_other_columns_or_players_are_refused(name: str, change: Any,
     assert CliRunner().invoke(app, ["resume", str(run)]).exit_code == 2
 
 
-@pytest.mark.parametrize("value", [{}, [], 3, {"reasons": None, "signatures": [1], "outcome": ""}])
-def test_a_report_of_files_that_no_run_writes_is_refused(value: Any, tmp_path: Path) -> None:
-    run = _laid_out({"diagnosis.json": json.dumps(value).encode()}, tmp_path)
-    if value in ({}, []):  # as if there were none
-        run = _laid_out({"summary.json": b'{"outcome": 3}'}, tmp_path)
-    with pytest.raises(RunDirectoryError, match="holds what no run writes"):
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("diagnosis", {"signatures": []}, "holds what no run writes"),
+        ("diagnosis", {"reasons": None, "signatures": [1], "outcome": ""}, "holds what no run writes"),
+        ("diagnosis", [], "diagnosis.json is not JSON of a run .*it holds a list, expected a dict"),
+        ("summary", {"outcome": 3}, "holds what no run writes"),
+        ("about", {"versions": "."}, "holds what no run writes"),
+        ("about", ".", "about.json is not JSON of a run .*it holds a str, expected a dict"),
+    ],
+)
+def test_a_report_of_files_that_no_run_writes_is_refused(name: str, value: Any, told: str, tmp_path: Path) -> None:
+    run = _laid_out({f"{name}.json": json.dumps(value).encode()}, tmp_path)
+    with pytest.raises(RunDirectoryError, match=told):
         write_report(run)

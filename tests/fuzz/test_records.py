@@ -4,6 +4,7 @@ import json
 import tempfile
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from nashgossip.runners.watch_feed import Feed, PageFacts, state_of
 from nashgossip.runners.watch_tail import RunTail
 
 from .attempts import Leak, Surface, is_named
-from .mutations import mutated_bytes, mutated_text, mutated_trees, numbers, plain
+from .mutations import havoc, mutated_bytes, mutated_text, mutated_trees, numbers, plain
 
 PLAN = """
 name: small
@@ -205,8 +206,12 @@ def resume(given: dict[str, bytes], folder: Path) -> str:
     return "accepted" if result.exit_code == 0 else "status 2"
 
 
+def _more_damage(given: dict[str, bytes], rng: Random) -> dict[str, bytes]:
+    return {name: havoc(data, rng) for name, data in given.items()}
+
+
 SURFACES = [
-    Surface("records", damaged_records(), read_tables, 0.25),
+    Surface("records", damaged_records(), read_tables, 0.25, _more_damage),
     Surface("files of runs", damaged_files() | damaged_records(), read_files, 0.12),
     Surface("reports", damaged_files() | damaged_records(), report, 0.01),
     Surface("resumed runs", interrupted(), resume, 0.012),

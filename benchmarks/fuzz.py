@@ -1,10 +1,10 @@
-"""Hardening: inputs that nobody would write, by the hundred thousand, through every way in; the table of docs/hardening.md.
+"""Hardening: inputs that nobody would write, a hundred thousand, through every way in; the table of docs/hardening.md.
 
-Each input of a surface is accepted or refused by an error of the package's own; any other exception, a hang of 20 s, more
-than 6 GiB of memory and a file outside the folder is a defect, printed with its input, and makes the exit status 1. The
-strategies are those of tests/fuzz. `--inputs` is their number over all surfaces, `--seed` another search, `--only` a part
-of a surface's name.
-"""  # noqa: E501
+Each input of a surface is accepted or refused by an error of the package's own; any other exception, a hang of 20 s,
+more than 6 GiB of memory and a file outside the folder is a defect, printed with its input, and makes the exit status
+1. The strategies are those of tests/fuzz; where bytes or messages are drawn, nine more inputs are made of each.
+`--inputs` is their number over all surfaces, `--seed` another search, `--only` a part of a surface's name.
+"""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ import time
 import warnings
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -21,21 +22,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.fuzz.attempts import Leak, Surface, attempt
 from tests.fuzz.test_surfaces import SURFACES
 
+COPIES = 9
+"""Inputs made of each that hypothesis draws, where a surface can vary them cheaply."""
+
 
 def search(surface: Surface, inputs: int, start: int) -> tuple[Counter[str], float, list[str]]:
     """Verdicts of so many inputs, seconds of the slowest one, and what was found."""
     verdicts, slowest, found = Counter[str](), 0.0, dict[str, str]()
+    rng, copies = Random(start), 0 if surface.vary is None else COPIES
 
-    @seed(start)
-    @settings(
-        max_examples=inputs,
-        phases=[Phase.generate],
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(surface.inputs)
-    def run(data: Any) -> None:
+    def tried(data: Any) -> None:
         nonlocal slowest
         began = time.perf_counter()
         try:
@@ -44,6 +40,20 @@ def search(surface: Surface, inputs: int, start: int) -> tuple[Counter[str], flo
             verdicts["defect"] += 1
             found.setdefault(str(error)[:120], f"{error}\n    {data!r:.600}")
         slowest = max(slowest, time.perf_counter() - began)
+
+    @seed(start)
+    @settings(
+        max_examples=-(-inputs // (copies + 1)),
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(surface.inputs)
+    def run(data: Any) -> None:
+        tried(data)
+        for _ in range(copies):
+            tried(data if surface.vary is None else surface.vary(data, rng))
 
     run()
     return verdicts, slowest, list(found.values())

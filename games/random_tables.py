@@ -45,8 +45,8 @@ def load_random_tables(
     sizes = dict(_SIZES if sizes is None else sizes)
     if not 1 <= tables <= _MOST_ROWS or not 1 <= rows <= _MOST_ROWS // tables or not 0 < concentration < np.inf:
         raise DatasetOptionError(
-            f"tables is {tables}, rows {rows}, concentration {concentration}, expected at least 1, 1 and above 0, and "
-            f"at most {_MOST_ROWS} rows in all"
+            f"tables is {tables}, rows {rows}, concentration {concentration}, expected at least 1, 1, and above 0, "
+            f"and at most {_MOST_ROWS:,} rows in all"
         )
     if not sizes or "table" in sizes or any(not isinstance(k, int) or k < 2 for k in sizes.values()):
         raise DatasetOptionError(

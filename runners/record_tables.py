@@ -1,6 +1,8 @@
 """One table of records on disk: Parquet parts, each whole or not at all, and a log of what came after them."""
 
 __all__ = [
+    "DAMAGE",
+    "KEYS",
     "LOG",
     "PART",
     "RecordTable",
@@ -36,6 +38,8 @@ PART = ".parquet"
 LOG = ".arrows"
 """Suffix of the log of what is in no part yet."""
 _DRAFT = ".draft"
+DAMAGE = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError)
+"""What reading damaged Parquet and Arrow files raises."""
 KEYS = ("time", "player", "moves", "messages", "bytes", "undelivered", "listener", "sender", "share")
 """Columns of which every row has a value."""
 
@@ -184,7 +188,7 @@ class RecordTable:
         parts = numbered_files(listing(self._directory), self._name)
         try:
             return sum(pq.read_metadata(pa.BufferReader(path.read_bytes())).num_rows for path in parts.values())
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGE as error:
             raise RecordsError(f"a part of records {self._name!r} cannot be read: {error}; put it back") from error
 
     def cut(self, rows: int) -> None:
@@ -271,7 +275,7 @@ def read_table(directory: RunPath, name: str, schema: pa.Schema | None = None) -
         )
     try:
         return pa.concat_tables(tables) if tables else None
-    except pa.ArrowException as error:
+    except DAMAGE as error:
         raise RecordsError(f"records {name!r} in {directory} have different columns: {error!s:.200}") from error
 
 
@@ -329,7 +333,7 @@ def whole_batches(data: bytes) -> tuple[list[pa.RecordBatch], int]:
             end = source.tell()
     except StopIteration:
         end = source.tell()
-    except (pa.ArrowException, OSError, EOFError):
+    except DAMAGE:
         pass  # the process was killed while it wrote what comes here
     return batches, len(data) - end
 
@@ -365,7 +369,7 @@ def half_note(left: int) -> str:
 def _is_whole(data: bytes) -> bool:
     try:
         pq.read_metadata(pa.BufferReader(data))
-    except (pa.ArrowException, OSError):
+    except DAMAGE:
         return False
     return True
 

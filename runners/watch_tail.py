@@ -9,7 +9,7 @@ from typing import final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .record_tables import LOG, fitting, numbered_files, read_part, whole_batches
+from .record_tables import DAMAGE, LOG, fitting, numbered_files, read_part, whole_batches
 from .records import PLAYER_SCHEMA, RUN_SCHEMA
 from .storage import RunPath, listing
 
@@ -139,7 +139,7 @@ class TableTail:
                 rows = self._schema.empty_table()
             else:
                 rows = self._unknown(self._fitting(read_part(path), path).slice(self._told))
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGE as error:
             if isinstance(error, FileNotFoundError):
                 raise
             self.half = path.stat().st_size
@@ -182,6 +182,6 @@ def _schema_and_rest(data: bytes) -> tuple[bytes, bytes]:
     source = pa.BufferReader(data)
     try:
         pa.ipc.read_schema(source)
-    except (pa.ArrowException, OSError, EOFError):
+    except DAMAGE:
         return b"", data
     return data[: source.tell()], data[source.tell() :]

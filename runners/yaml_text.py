@@ -8,7 +8,8 @@ import yaml
 
 _LONGEST = 1 << 24
 _MOST_VALUES = 1_000_000
-_LONGEST_NUMBER = 100
+_LONGEST_NUMBER = _DEEPEST = 100
+_TOO_DEEP = f"it is nested more than {_DEEPEST} deep; make it flatter"
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map", "merge")}
 _DATE = "tag:yaml.org,2002:timestamp"
 
@@ -28,7 +29,7 @@ def read_yaml(text: str) -> Any:
 
     Raises:
         YamlError: it is not YAML, holds a tag, a date or a number of more than 100 digits, or refers to itself; or it
-            is too long or too deep.
+            is too long, or more than 100 deep.
 
     >>> read_yaml("play: {moves: 100}")
     {'play': {'moves': 100}}
@@ -47,24 +48,26 @@ def read_yaml(text: str) -> Any:
     except YamlError:
         raise
     except RecursionError:
-        raise YamlError("it is nested too deeply; make it flatter") from None
+        raise YamlError(_TOO_DEEP) from None
     except Exception as error:  # PyYAML raises whatever its constructors meet
         words = " ".join(str(error).split()) if isinstance(error, yaml.YAMLError) else "a value does not fit its tag"
         raise YamlError(words) from None
 
 
-def _values(node: yaml.Node, known: dict[int, int | None]) -> int:
+def _values(node: yaml.Node, known: dict[int, int | None], depth: int = 0) -> int:
     """How many values a node stands for, aliases written out; every one of them is one that settings can be."""
     found = known.get(id(node), 0)
     if found is None:
         raise YamlError("it holds an alias of what the alias is in; write it out")
     if found:
         return found
+    if depth > _DEEPEST:
+        raise YamlError(_TOO_DEEP)
     known[id(node)] = None
     _require_plain(node)
     inner: list[Any] = node.value if isinstance(node, yaml.CollectionNode) else []
     parts = [part for pair in inner for part in pair] if isinstance(node, yaml.MappingNode) else inner
-    found = known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    found = known[id(node)] = 1 + sum(_values(part, known, depth + 1) for part in parts)
     return found
 
 

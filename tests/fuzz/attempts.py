@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from types import FrameType
 from typing import Any
 
@@ -41,12 +42,14 @@ class Surface:
         enter: hands an input to the package, in an empty folder that is all it may write to; a text that it returns is
             the verdict, where refusals are no exceptions.
         share: of all inputs of the benchmark.
+        vary: makes another input of one that was drawn, cheaply, for the benchmark; None where drawing is cheap enough.
     """
 
     name: str
     inputs: SearchStrategy[Any]
     enter: Callable[[Any, Path], object]
     share: float = 1.0
+    vary: Callable[[Any, Random], Any] | None = None
 
 
 def attempt(surface: Surface, given: Any) -> str:

@@ -2,6 +2,7 @@
 
 __all__ = [
     "anything",
+    "havoc",
     "hostile",
     "mostly",
     "mutated_bytes",
@@ -14,6 +15,7 @@ __all__ = [
 
 import copy
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -62,6 +64,26 @@ def mutated_bytes(draw: DrawFn, seeds: Sequence[bytes], most: int = 6) -> bytes:
             size, sign = draw(st.sampled_from([1, 2, 4, 8])), draw(st.sampled_from([b"\xff", b"\x7f", b"\0", b"\x80"]))
             data[at : at + size] = sign * size
     return bytes(data)
+
+
+def havoc(data: bytes, rng: Random) -> bytes:
+    """Bytes with a few more changes, drawn without hypothesis: a hundred times as fast, and not made smaller."""
+    changed = bytearray(data)
+    for _ in range(rng.randint(1, 4)):
+        at, size = rng.randint(0, len(changed)), rng.choice([1, 1, 2, 4, 8, 16])
+        other = rng.randint(0, len(changed))
+        kind = rng.randint(0, 4)
+        if kind == 0 and at < len(changed):
+            changed[at] ^= 1 << rng.randint(0, 7)
+        elif kind == 1:
+            changed[at : at + size] = rng.randbytes(size)
+        elif kind == 2:
+            del changed[at : at + size]
+        elif kind == 3:
+            changed[at:at] = changed[other : other + size]
+        else:
+            changed[at : at + size] = rng.choice([b"\xff", b"\0", b"\x7f", b"9", b"-"]) * size
+    return bytes(changed)
 
 
 @st.composite

@@ -17,7 +17,7 @@ from nashgossip.runners.checkpoint_store import CheckpointStore
 from nashgossip.topology import attach_alpha, generate_graph
 
 from .attempts import Surface
-from .mutations import anything, mostly, mutated_bytes, mutated_trees, names, numbers, plain
+from .mutations import anything, havoc, mostly, mutated_bytes, mutated_trees, names, numbers, plain
 
 TREE = {
     "x": np.arange(6.0).reshape(2, 3),
@@ -141,7 +141,7 @@ def go_on(tree: Any, folder: Path) -> None:
 
 
 SURFACES = [
-    Surface("checkpoint files", contents, load, 3.0),
-    Surface("stores of checkpoints", st.tuples(mostly(st.just("00001-a"), store_names), files), store, 0.3),
-    Surface("states of simulations", states, go_on, 1.0),
+    Surface("checkpoint files", contents, load, 7.0, havoc),
+    Surface("stores of checkpoints", st.tuples(mostly(st.just("00001-a"), store_names), files), store, 0.5),
+    Surface("states of simulations", states, go_on, 1.5),
 ]

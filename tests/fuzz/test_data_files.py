@@ -1,4 +1,4 @@
-"""Data files of any content give rows or an error; nothing in them is unpickled, and names stay in the folder."""
+"""Data files of any content give rows or an error, and nothing is unpickled; names of any kind stay in the folder."""
 
 import gzip
 import io
@@ -23,7 +23,7 @@ from nashgossip.runners.file_names import file_name, readable, require_file_name
 from nashgossip.topology import UnknownNameError
 
 from .attempts import Leak, Surface
-from .mutations import anything, hostile, mostly, mutated_bytes, names, numbers
+from .mutations import anything, havoc, hostile, mostly, mutated_bytes, names, numbers
 
 
 class Payload:
@@ -160,8 +160,10 @@ words = st.lists(OUTS | texts | arguments.filter(lambda w: w != "ring"), max_siz
 lines = st.tuples(st.sampled_from(COMMANDS) | texts, OUTS | texts, words).map(lambda t: [t[0], t[1], *t[2]])
 
 SURFACES = [
-    Surface("npz and MedMNIST files", own, read_npz, 1.5),
-    Surface("IDX and MNIST files", sets, read_images, 1.0),
-    Surface("names of files", st.tuples(texts, st.integers(0, 10**6)), name_files, 0.5),
-    Surface("command lines", lines, command, 0.3),
+    Surface("npz and MedMNIST files", own, read_npz, 3.0, lambda given, rng: (havoc(given[0], rng), *given[1:])),
+    Surface(
+        "IDX and MNIST files", sets, read_images, 2.0, lambda given, rng: ([havoc(d, rng) for d in given[0]], given[1])
+    ),
+    Surface("names of files", st.tuples(texts, st.integers(0, 10**6)), name_files, 2.0),
+    Surface("command lines", lines, command, 0.12),
 ]

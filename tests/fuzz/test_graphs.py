@@ -21,7 +21,7 @@ from nashgossip.topology import (
 )
 
 from .attempts import Surface
-from .mutations import anything, hostile, mostly, mutated_bytes, mutated_text, names, numbers, plain
+from .mutations import anything, havoc, hostile, mostly, mutated_bytes, mutated_text, names, numbers, plain
 
 SUFFIXES = [".graphml", ".edgelist", ".edges", ".txt", ".adjlist"]
 
@@ -180,7 +180,7 @@ def generate(given: tuple[str, dict[str, Any]], folder: Path) -> None:
 
 
 SURFACES = [
-    Surface("graph files", files(), read, 2.0),
-    Surface("sequences of graphs", sequences, read_changing, 0.5),
-    Surface("graph generators", requests(), generate, 1.0),
+    Surface("graph files", files(), read, 4.0, lambda given, rng: (given[0], havoc(given[1], rng), given[2])),
+    Surface("sequences of graphs", sequences, read_changing, 1.0, havoc),
+    Surface("graph generators", requests(), generate, 2.0),
 ]

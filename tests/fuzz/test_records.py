@@ -4,6 +4,7 @@ import json
 import tempfile
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -14,13 +15,13 @@ from typer.testing import CliRunner
 from nashgossip.runners import RecordWriter, read_records, read_run
 from nashgossip.runners.command import app
 from nashgossip.runners.records import read_looks, read_trace
-from nashgossip.runners.report import render_report
+from nashgossip.runners.report import write_report
 from nashgossip.runners.report_data import chosen_records, fresh_data, report_data
 from nashgossip.runners.watch_feed import Feed, PageFacts, state_of
 from nashgossip.runners.watch_tail import RunTail
 
 from .attempts import Leak, Surface, is_named
-from .mutations import mutated_bytes, mutated_text, mutated_trees, numbers, plain
+from .mutations import havoc, mutated_bytes, mutated_text, mutated_trees, numbers, plain
 
 PLAN = """
 name: small
@@ -33,7 +34,7 @@ play: {runner: virtual, moves: 6, samples: 5, measure: 20}
 
 @cache
 def template() -> dict[str, bytes]:
-    """Files of a run that has ended, by name, with the checkpoint of its middle and the log of a killed one."""
+    """Files of a run that has ended, by name, with the checkpoint of its middle, and logs as of a killed run."""
     with tempfile.TemporaryDirectory() as folder:
         plan, out = Path(folder) / "small.yaml", Path(folder) / "run"
         plan.write_text(PLAN, "utf-8")
@@ -183,7 +184,7 @@ def read_files(given: dict[str, bytes], folder: Path) -> None:
 
 def report(given: dict[str, bytes], folder: Path) -> None:
     """The page of a run, in which nothing of its files is markup."""
-    page = render_report(read_run(_laid_out(given, folder)))
+    page = write_report(_laid_out(given, folder)).read_text("utf-8")
     assert "<script>alert(1)" not in page
 
 
@@ -205,9 +206,13 @@ def resume(given: dict[str, bytes], folder: Path) -> str:
     return "accepted" if result.exit_code == 0 else "status 2"
 
 
+def _more_damage(given: dict[str, bytes], rng: Random) -> dict[str, bytes]:
+    return {name: havoc(data, rng) for name, data in given.items()}
+
+
 SURFACES = [
-    Surface("records", damaged_records(), read_tables, 0.6),
-    Surface("files of runs", damaged_files() | damaged_records(), read_files, 0.2),
-    Surface("reports", damaged_files() | damaged_records(), report, 0.02),
-    Surface("resumed runs", interrupted(), resume, 0.05),
+    Surface("records", damaged_records(), read_tables, 0.25, _more_damage),
+    Surface("files of runs", damaged_files() | damaged_records(), read_files, 0.12),
+    Surface("reports", damaged_files() | damaged_records(), report, 0.01),
+    Surface("resumed runs", interrupted(), resume, 0.012),
 ]

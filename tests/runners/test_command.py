@@ -39,6 +39,7 @@ KEYS = [
     "accuracy",
     "auc",
     "nash_gap_estimate",
+    "privacy",
     "changes",
     "aside",
 ]

@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_ARGS ?=
 TEST_ARGS ?=
-# Files of tests that run side by side.
+# Files of tests that run side by side, and processes that check types.
 TEST_JOBS ?= 2
 BENCH_ARGS ?=
 # The lock pins this one by hand: its CPU build installs without the CUDA packages.
@@ -41,7 +41,7 @@ lint: $(VENV)/.has-lint types ## ruff, and mypy --strict on the installed packag
 	@$(BIN)/ruff format --check .
 
 types: $(VENV)/.has-lint $(VENV)/.has-neural $(VENV)/.has-watch $(VENV)/.package ## mypy --strict alone
-	@$(BIN)/mypy --strict $(PACKAGES:%=-p nashgossip.%)
+	@MYPY_NUM_WORKERS=$(TEST_JOBS) $(BIN)/mypy --strict $(PACKAGES:%=-p nashgossip.%)
 
 format: $(VENV)/.has-lint ## let ruff mend what it can
 	@$(BIN)/ruff check --fix .

@@ -61,7 +61,7 @@ def search(surface: Surface, inputs: int, start: int) -> tuple[Counter[str], flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=110_000)
+    parser.add_argument("--inputs", type=int, default=106_400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="")
     options = parser.parse_args()

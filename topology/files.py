@@ -225,7 +225,9 @@ def _refuse_entities(where: Path, data: bytes) -> None:
     parser.EntityDeclHandler = refuse
     try:
         parser.Parse(data, True)
-    except expat.ExpatError as reason:
+    except GraphFileError:
+        raise
+    except (expat.ExpatError, LookupError, ValueError) as reason:  # it may name an encoding that there is not
         raise GraphFileError(f"{where} is not well-formed XML: {reason}; check that it was written in full") from reason
 
 

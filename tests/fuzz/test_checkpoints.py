@@ -141,7 +141,7 @@ def go_on(tree: Any, folder: Path) -> None:
 
 
 SURFACES = [
-    Surface("checkpoint files", contents, load, 7.0, havoc),
-    Surface("stores of checkpoints", st.tuples(mostly(st.just("00001-a"), store_names), files), store, 0.5),
-    Surface("states of simulations", states, go_on, 1.5),
+    Surface("checkpoint files", contents, load, 25.0, havoc),
+    Surface("stores of checkpoints", st.tuples(mostly(st.just("00001-a"), store_names), files), store, 0.2),
+    Surface("states of simulations", states, go_on, 0.5),
 ]

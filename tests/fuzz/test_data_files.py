@@ -160,7 +160,7 @@ words = st.lists(OUTS | texts | arguments.filter(lambda w: w != "ring"), max_siz
 lines = st.tuples(st.sampled_from(COMMANDS) | texts, OUTS | texts, words).map(lambda t: [t[0], t[1], *t[2]])
 
 SURFACES = [
-    Surface("npz and MedMNIST files", own, read_npz, 3.0, lambda given, rng: (havoc(given[0], rng), *given[1:])),
+    Surface("npz and MedMNIST files", own, read_npz, 12.0, lambda given, rng: (havoc(given[0], rng), *given[1:])),
     Surface(
         "IDX and MNIST files", sets, read_images, 2.0, lambda given, rng: ([havoc(d, rng) for d in given[0]], given[1])
     ),

@@ -225,8 +225,8 @@ def change(given: list[tuple[str, str]], folder: Path) -> None:
 
 
 SURFACES = [
-    Surface("experiment files", texts, parse, 0.6),
-    Surface("games of experiments", trees(), build, 0.2),
-    Surface("study files", study_texts, parse_studies, 0.4),
-    Surface("settings", st.lists(settings, min_size=1, max_size=2), change, 0.5),
+    Surface("experiment files", texts, parse, 0.15),
+    Surface("games of experiments", trees(), build, 0.06),
+    Surface("study files", study_texts, parse_studies, 0.1),
+    Surface("settings", st.lists(settings, min_size=1, max_size=2), change, 0.2),
 ]

@@ -165,6 +165,13 @@ def test_graph_files_of_impossible_names_are_refused(tmp_path: Path) -> None:
         read_sequence(tmp_path / "s.json")
 
 
+@pytest.mark.parametrize("encoding", ["utf-9", "idna", "rot13", "big5"])
+def test_graphml_of_another_encoding_is_refused(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.graphml").write_bytes(f"<?xml version='1.0' encoding='{encoding}'?><graphml/>".encode())
+    with pytest.raises(GraphFileError, match="is not well-formed XML|is not GraphML that networkx can read"):
+        read_graph(tmp_path / "a.graphml")
+
+
 def test_an_array_whose_header_is_no_literal_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(_zip({"x.npy": _npy("(" * 50)}))
     with pytest.raises(DatasetCorrupt, match="no archive of plain arrays as numpy.savez writes it, or is damaged"):

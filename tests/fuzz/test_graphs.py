@@ -180,7 +180,7 @@ def generate(given: tuple[str, dict[str, Any]], folder: Path) -> None:
 
 
 SURFACES = [
-    Surface("graph files", files(), read, 4.0, lambda given, rng: (given[0], havoc(given[1], rng), given[2])),
-    Surface("sequences of graphs", sequences, read_changing, 1.0, havoc),
-    Surface("graph generators", requests(), generate, 2.0),
+    Surface("graph files", files(), read, 15.0, lambda given, rng: (given[0], havoc(given[1], rng), given[2])),
+    Surface("sequences of graphs", sequences, read_changing, 4.0, havoc),
+    Surface("graph generators", requests(), generate, 0.5),
 ]

@@ -179,6 +179,6 @@ def shuffled(given: list[tuple[Any, Any, Any]], rng: Random) -> list[tuple[Any, 
 _FINE = (["a", "b", 3], [0, 1, 2], [{"x": np.zeros((2, 2))}, {"x": np.ones((1, 2), "f4")}])
 
 SURFACES = [
-    Surface("messages", messages, receive, 12.0, shuffled),
-    Surface("bundles between processes", st.tuples(bundles, st.lists(contents, max_size=2)), unpack, 5.0),
+    Surface("messages", messages, receive, 31.3, shuffled),
+    Surface("bundles between processes", st.tuples(bundles, st.lists(contents, max_size=2)), unpack, 13.0),
 ]

@@ -211,8 +211,8 @@ def _more_damage(given: dict[str, bytes], rng: Random) -> dict[str, bytes]:
 
 
 SURFACES = [
-    Surface("records", damaged_records(), read_tables, 0.25, _more_damage),
-    Surface("files of runs", damaged_files() | damaged_records(), read_files, 0.12),
+    Surface("records", damaged_records(), read_tables, 0.2, _more_damage),
+    Surface("files of runs", damaged_files() | damaged_records(), read_files, 0.05),
     Surface("reports", damaged_files() | damaged_records(), report, 0.01),
-    Surface("resumed runs", interrupted(), resume, 0.012),
+    Surface("resumed runs", interrupted(), resume, 0.006),
 ]

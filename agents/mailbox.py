@@ -5,6 +5,7 @@ __all__ = ["Letter", "Mailbox"]
 import threading
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import index
 from typing import Any, final
 
 from ..games import Batch, Space
@@ -105,11 +106,11 @@ class Mailbox:
     def load(self, state: Mapping[str, Any], spaces: Iterable[Space]) -> None:
         """Restores `state()`; `spaces` are those of the neighbours' messages, in order."""
         with self._lock:
-            self.counts = dict(state["counts"])
-            self._read_up_to = dict(zip(self._letters, state["read_up_to"], strict=True))
+            self.counts = {name: index(state["counts"][name]) for name in self.counts}
+            self._read_up_to = dict(zip(self._letters, map(index, state["read_up_to"]), strict=True))
             for sender, held, space in zip(list(self._letters), state["letters"], spaces, strict=True):
                 self._letters[sender] = tuple(
-                    Letter(one["sequence"], space.batch(one["arrays"]), one["arrived"]) for one in held
+                    Letter(index(one["sequence"]), space.batch(one["arrays"]), index(one["arrived"])) for one in held
                 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..games import Batch, BatchError, Space
@@ -66,8 +67,8 @@ class Message:
                 that is not a whole one from 0 to 2⁶³ − 1.
         """
         number = self.sequence
-        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**63:
-            raise BatchError("sequence", f"number {number!r} came, expected a whole one from 0 to 2**63 - 1")
+        if type(number) is not int or not 0 <= number < 2**63:
+            raise BatchError("sequence", f"a {type(number).__name__} came, expected a whole number below 2**63")
         batch = _rows(self.content, space, max_rows)
         if not 0 < len(batch) <= max_rows:
             raise BatchError("size", f"{len(batch)} rows came, expected 1 to {max_rows}")
@@ -88,6 +89,27 @@ def _rows(content: Any, space: Space, max_rows: int) -> Batch:
         return content
     if not isinstance(content, Mapping):
         raise BatchError("type", f"{type(content).__name__} came, expected arrays by name")
-    if any(getattr(values, "ndim", 0) and len(values) > max_rows for values in content.values()):
+    return space.batch(_plain(content, space, max_rows))
+
+
+def _plain(content: Mapping[Any, Any], space: Space, max_rows: int) -> dict[str, Any]:
+    """Arrays by name, or lists of numbers; nothing with methods of its own, which could answer anything, or never."""
+    try:
+        arrays = dict(content)
+        known = all(type(name) is str for name in arrays) and arrays.keys() == set(space.names)
+        plain = not known or all(map(_is_plain, arrays.values()))
+    except Exception as error:
+        raise BatchError("type", f"a mapping came that cannot be read: {type(error).__name__}") from None
+    if not known:
+        raise BatchError("space", f"other variables came than {', '.join(space.names)}")
+    if not plain:
+        raise BatchError("type", "something came that is no array")
+    if any(getattr(values, "ndim", 0) and len(values) > max_rows for values in arrays.values()):
         raise BatchError("size", f"more than {max_rows} rows came")
-    return space.batch(content)
+    return arrays
+
+
+def _is_plain(values: Any) -> bool:
+    if type(values) is list:
+        return all(map(_is_plain, values))
+    return type(values) in (np.ndarray, float, int, bool) or isinstance(values, np.generic)

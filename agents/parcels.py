@@ -1,6 +1,6 @@
 """What players of one process send to those of others: parcels, and bundles of them for the wire."""
 
-__all__ = ["Bundle", "Parcel", "bundle", "opened", "parcels_of"]
+__all__ = ["Bundle", "BundleError", "Parcel", "bundle", "opened", "parcels_of"]
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +16,13 @@ A content is arrays by name, or the position of one that travels beside the bund
 LARGE = 100 * 1024
 """Bytes from which on a content travels beside its bundle, so that one copy serves all listeners. Ray itself keeps
 arguments of this size in its object store."""
+
+
+class BundleError(ValueError):
+    """What another process sent is no bundle; none of it was delivered.
+
+    Not a refusal of `Player.receive`, which is about one message, and is counted.
+    """
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -69,9 +76,26 @@ def bundle(parcels: Iterable[Parcel]) -> tuple[Bundle, list[Parcel]]:
 
 
 def opened(sent: Bundle, beside: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Hashable, Message]]:
-    """The messages in a bundle: listener and message, not trusted before the listener has checked it."""
-    for sender, sequence, listeners, content in sent[0]:
-        arrays = beside[content] if isinstance(content, int) else content
-        message = Message.received(sender, sequence, arrays)
+    """The messages in a bundle: listener and message, not trusted before the listener has checked it.
+
+    Raises:
+        BundleError: it is none; nothing was handed out then.
+    """
+    try:
+        messages, requests = sent
+        for asker, neighbour in requests:
+            hash((asker, neighbour))
+        found = [
+            (list(listeners), Message.received(sender, sequence, beside[at] if isinstance(at, int) else at))
+            for sender, sequence, listeners, at in messages
+        ]
+        for listeners, _ in found:
+            hash(tuple(listeners))
+    except Exception as error:
+        raise BundleError(
+            f"a {type(sent).__name__} came that is no bundle ({type(error).__name__}), expected messages and requests "
+            "as parcels.bundle packs them; play all actors with one version of nashgossip"
+        ) from None
+    for listeners, message in found:
         for listener in listeners:
             yield listener, message

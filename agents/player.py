@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import index
 from typing import TYPE_CHECKING, Any, cast, final
 
 from ..games import MAX_ROWS, Batch, BatchError, BoundaryError, Gossip, PrivacySpent, Space
@@ -136,7 +137,7 @@ class Player:
         """
         try:
             neighbour = self._neighbours.get(message.sender)
-        except TypeError:  # a sender that cannot be hashed
+        except Exception:  # a sender that cannot be hashed or compared
             neighbour = None
         if neighbour is None:
             self.rejected["sender"] += 1
@@ -304,9 +305,9 @@ class Player:
         self.mailbox.load(state["mailbox"], [n.space for n in self._neighbours.values()])
         for purpose, rng in self._streams.items():
             rng.bit_generator.state = state["streams"][purpose]
-        self.moves = state["moves"]
-        self._ready = state["ready"]
-        self.rejected = Counter(state["rejected"])
+        self.moves = index(state["moves"])
+        self._ready = bool(state["ready"])
+        self.rejected = Counter({str(reason): index(count) for reason, count in state["rejected"].items()})
         if self._guard is not None:
             self._guard.load(state["guard"])
         self._speaker.load(state)

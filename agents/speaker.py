@@ -4,6 +4,7 @@ __all__ = ["Move", "Speaker"]
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -127,8 +128,8 @@ class Speaker:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Restores `state()`; other keys than those of that are left alone."""
-        self._sequence = state["sequence"]
-        self._turns = dict(state["turns"])
+        self._sequence = index(state["sequence"])
+        self._turns = {side: index(state["turns"][side]) for side in self._turns}
         self._first = self._space.batch(state["first"]) if "first" in state else None
 
     def _addressed(self, speech: Speech, told: Sequence[Hashable], number: int) -> dict[Hashable, Message]:

@@ -24,7 +24,8 @@ POISSON, CONSTANT = Duration("exponential"), Duration("constant")
 FALL = 3.0
 """The slope is taken while the mean error falls by this many e-foldings."""
 SETTLED = 12.0
-"""The floor is measured from so many e-foldings after the start on, and for so many more of its noise."""
+"""The floor is measured from so many e-foldings after the start on, and for so many more of its noise; half as many
+leave e⁻¹² of the mean square of the start, which tests take where the standard error allows it."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _path(game: Game, mode: Mode, seen: Iterator[Observation]) -> tuple[Any, Any
     return np.array(times), (np.array(errors) @ start).real
 
 
-def floor(graph: str, case: Case, engine: Engine, runs: int) -> Figure | None:
+def floor(graph: str, case: Case, engine: Engine, runs: int, settled: float = SETTLED) -> Figure | None:
     """Stationary root mean square error over players and statistics; None where no floor is predicted.
 
     The standard error is that of the mean square over runs, carried over to its root.
@@ -163,7 +164,7 @@ def floor(graph: str, case: Case, engine: Engine, runs: int) -> Figure | None:
     prediction = predict(game, schedule_of(case.network, game, changing=False))
     if prediction.noise_floor_rms is None or prediction.asymptotic_rate is None:
         return None
-    opens = -SETTLED / prediction.asymptotic_rate
+    opens = -settled / prediction.asymptotic_rate
     squares = [_square(game, opens, engine(game, seed, int(np.ceil(2 * opens)))) for seed in range(runs)]
     level, error = np.mean(squares), np.std(squares, ddof=1) / np.sqrt(runs)
     return Figure(prediction.noise_floor_rms, float(np.sqrt(level)), float(error / np.sqrt(level) / 2))

@@ -2,6 +2,7 @@
 
 __all__ = ["NPZ_DAMAGE", "load_npz", "read_archive"]
 
+import tokenize
 import zipfile
 import zlib
 from dataclasses import replace
@@ -26,6 +27,8 @@ NPZ_DAMAGE = (
     ArithmeticError,
     NotImplementedError,
     RuntimeError,
+    SyntaxError,  # a header that is no Python literal
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -84,8 +87,9 @@ def read_archive(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         stream = path.open("rb")
-    except OSError as error:
-        raise DatasetNotFound(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # a name with NUL is a ValueError
+        why = getattr(error, "strerror", None) or error
+        raise DatasetNotFound(f"{path} cannot be read: {why}") from error
     with stream:
         try:
             arrays = _read_arrays(stream)

@@ -11,6 +11,7 @@ from .dataset_errors import DatasetOptionError
 from .datasets import Dataset
 from .space import Space, Variable
 
+_MOST_ROWS = 10_000_000
 _SIZES = {"a": 2, "b": 3, "c": 2, "d": 2, "e": 3, "f": 2}
 
 
@@ -42,9 +43,10 @@ def load_random_tables(
     (6, ('table', 'a', 'b'), array([0, 0, 0, 1, 1, 1], dtype=int32))
     """
     sizes = dict(_SIZES if sizes is None else sizes)
-    if tables < 1 or rows < 1 or not 0 < concentration < np.inf:
+    if not 1 <= tables <= _MOST_ROWS or not 1 <= rows <= _MOST_ROWS // tables or not 0 < concentration < np.inf:
         raise DatasetOptionError(
-            f"tables is {tables}, rows {rows}, concentration {concentration}, expected at least 1, 1, and above 0"
+            f"tables is {tables}, rows {rows}, concentration {concentration}, expected at least 1, 1, and above 0, "
+            f"and at most {_MOST_ROWS:,} rows in all"
         )
     if not sizes or "table" in sizes or any(not isinstance(k, int) or k < 2 for k in sizes.values()):
         raise DatasetOptionError(

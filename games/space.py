@@ -99,7 +99,7 @@ class Variable:
         """
         try:
             array = np.asarray(values)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # whatever the values themselves raise when they are asked
             raise BatchError("type", f"variable {self.name!r} came as no array: {error}") from None
         if array.dtype.kind not in ("biuf" if self.kind == "real" else "biu"):
             raise BatchError("type", f"variable {self.name!r} ({self.kind}) came as dtype {array.dtype}")

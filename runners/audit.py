@@ -17,6 +17,7 @@ from .audit_figures import Scores, Strength, holm, pooled, strength
 from .audit_findings import ATTACKS, Audit, Finding
 from .audit_rows import Lens, distances
 from .audit_shadows import likelihood_ratio, shadow_games
+from .audit_tables import TableRisk, attack_table, is_table
 from .canaries import canaries_of
 from .directory import RunDirectory
 from .experiment import Experiment, load_experiment
@@ -135,9 +136,9 @@ def audit_batches(
     elif units:
         notes.append("The likelihood-ratio attack was left out: no shadow games were played.")
     planted = [_canary_scores(unit) for unit in units]
-    findings = tuple(
-        _finding(unit, found, on_canaries) for unit, found, on_canaries in zip(units, scores, planted, strict=True)
-    )
+    on_step("tables")
+    tables = [_table_risks(unit, seed, number) for number, unit in enumerate(units)]
+    findings = tuple(map(_finding, units, scores, planted, tables))
     return _concluded(experiment, scores, planted, findings, played, notes)
 
 
@@ -255,7 +256,20 @@ def _canary_scores(unit: _Unit) -> dict[str, Scores]:
     }
 
 
-def _finding(unit: _Unit, scores: Mapping[str, Scores], on_canaries: Mapping[str, Scores]) -> Finding:
+def _table_risks(unit: _Unit, seed: int, number: int) -> Mapping[str, TableRisk | None]:
+    if not is_table(unit.lens.space):
+        return {}
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number, 1)))
+    members, others = (b.restrict(unit.lens.space) for b in (unit.victim.members, unit.victim.others))
+    return attack_table(members, others, unit.heard()[0], rng)
+
+
+def _finding(
+    unit: _Unit,
+    scores: Mapping[str, Scores],
+    on_canaries: Mapping[str, Scores],
+    tables: Mapping[str, TableRisk | None],
+) -> Finding:
     victim, space = unit.victim, unit.lens.space
     members, others = (b.restrict(space) for b in (victim.members, victim.others))
     published = [b.restrict(space) for b in unit.published]
@@ -267,6 +281,7 @@ def _finding(unit: _Unit, scores: Mapping[str, Scores], on_canaries: Mapping[str
         {name: strength(scores[name]) if name in scores else None for name in ATTACKS},
         reconstruction(unit.lens, members, others, published, unit.heard()[0]),
         _exposed({name: [found] for name, found in on_canaries.items()}),
+        tables,
         {**scores, **{f"canaries, {name}": found for name, found in on_canaries.items()}},
     )
 
@@ -300,7 +315,7 @@ def _concluded(
     tests = [
         (f.distance, told.p)
         for f in (*together, *findings)
-        for told in (*f.attacks.values(), *(strength for strength, _ in f.canaries.values()))
+        for told in (*f.attacks.values(), *(s for s, _ in f.canaries.values()), *f.tables.values())
         if told is not None
     ]
     corrected = holm([p for _, p in tests])

@@ -46,8 +46,8 @@ def nearest(lens: Lens, members: Batch, others: Batch, published: Batch) -> Scor
 def density_ratio(lens: Lens, members: Batch, others: Batch, published: Batch, rng: np.random.Generator) -> Scores:
     """Rows that are more likely among the published than in the population count as members.
 
-    log p̂_S(x) − log p̂_R(x), both by kernels on the first eight principal components of the published rows S. R is the
-    half of the held-out rows that x is not in, for members too, so that both are scored alike.
+    log p̂_S(x) − log p̂_R(x), both by kernels on the first eight principal components of the published rows S. R is half
+    of the held-out rows, drawn by lot; members are compared with the other half alone, so that both are scored alike.
 
     Source: B. van Breugel, H. Sun, Z. Qian and M. van der Schaar, Membership Inference Attacks against Synthetic Data
     through Overfitting Detection (DOMIAS), 2023.
@@ -59,16 +59,10 @@ def density_ratio(lens: Lens, members: Batch, others: Batch, published: Batch, r
     solver = "covariance_eigh" if there.shape[1] <= 1000 else "randomized"
     axes = PCA(min(_DIMENSIONS, *there.shape), whiten=True, svd_solver=solver, random_state=0).fit(there)
     there, (mine, theirs) = axes.transform(there), [axes.transform(r) for r in rows]
-    halves = [rng.permutation(np.arange(len(r)) % 2) for r in rows]
-    published_density = KernelDensity(bandwidth="scott").fit(there)
-    found = [np.empty(len(r)) for r in rows]
-    for half in (0, 1):
-        population = KernelDensity(bandwidth="scott").fit(theirs[halves[1] != half])
-        for r, h, f in zip((mine, theirs), halves, found, strict=True):
-            if (h == half).any():
-                chosen = r[h == half]
-                f[h == half] = published_density.score_samples(chosen) - population.score_samples(chosen)
-    return Scores(*found)
+    compared = rng.permutation(len(theirs)) < (len(theirs) + 1) // 2
+    seen = KernelDensity(bandwidth="scott").fit(there)
+    population = KernelDensity(bandwidth="scott").fit(theirs[~compared])
+    return Scores(*(seen.score_samples(r) - population.score_samples(r) for r in (mine, theirs[compared])))
 
 
 def reconstruction(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .audit_figures import Scores, Strength
+from .audit_tables import TableRisk
 
 ATTACKS = ("nearest", "density-ratio", "likelihood-ratio")
 """Membership attacks, the last of which needs shadow games."""
@@ -25,6 +26,8 @@ class Finding:
         attacks: attack → its strength; None where there are too few rows to say.
         reconstruction: see `audit_attacks.reconstruction`; None for all together.
         canaries: attack → strength and exposure in bits, on canaries against decoys; empty without canaries.
+        tables: attack on tables → its risk, None where there are too few rows; empty where rows are no table, and for
+            all together. See `audit_tables.attack_table`.
         scores: attack → what it said of each row, to be pooled with those of other runs; not among `figures`.
     """
 
@@ -35,6 +38,7 @@ class Finding:
     attacks: Mapping[str, Strength | None]
     reconstruction: Mapping[str, Any] | None = None
     canaries: Mapping[str, tuple[Strength, float]] = field(default_factory=dict)
+    tables: Mapping[str, TableRisk | None] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict, repr=False)
 
     def figures(self) -> dict[str, Any]:
@@ -46,6 +50,7 @@ class Finding:
             "rows": self.rows,
             "attacks": {name: None if s is None else s.figures() for name, s in self.attacks.items()},
             "reconstruction": None if self.reconstruction is None else dict(self.reconstruction),
+            "tables": {name: None if risk is None else risk.figures() for name, risk in self.tables.items()},
             "canaries": {name: {**s.figures(), "exposure_bits": bits} for name, (s, bits) in self.canaries.items()},
         }
 

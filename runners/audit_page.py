@@ -46,6 +46,14 @@ def audit_lines(audit: Audit) -> list[str]:
             f"published as they are, most of player {worst.player}: {_percent(both['members'])} of its private rows, "
             f"beside {_percent(both['others'])} of rows that nobody learned from"
         )
+    risks = [(r, f, name) for f in audit.players for name, r in f.tables.items() if r is not None]
+    if risks:
+        risk, found, name = max(risks, key=lambda item: item[0].interval[0])
+        lines.append(
+            f"tables, greatest risk: {name}, of player {found.player} at distance {found.distance}: "
+            f"{risk.risk:.1%} ({risk.interval[0]:.1%}–{risk.interval[1]:.1%}) beyond what rows held out tell, "
+            f"p = {risk.p:.2g} before correction"
+        )
     return [*lines, *audit.notes]
 
 
@@ -87,6 +95,7 @@ def _page(audit: Audit) -> str:
         together=[row for found in audit.together for row in _rows(found)],
         players=[row for found in audit.players for row in _rows(found)][:_MOST_ROWS],
         rebuilt=[_rebuilt(found) for found in audit.players if found.reconstruction is not None][:_MOST_ROWS],
+        tables=[row for found in audit.players for row in _risks(found)][:_MOST_ROWS],
         shadows=audit.shadows,
     )
 
@@ -104,6 +113,22 @@ def _cells(s: Strength) -> list[str]:
     rates = [_rate(s, rate) for rate in RATES]
     interval = f"{s.auc_interval[0]:.3f}–{s.auc_interval[1]:.3f}"
     return [f"{s.auc:.3f}", interval, *rates, str(s.members), str(s.others), f"{s.p:.2g}"]
+
+
+def _risks(found: Finding) -> list[list[str]]:
+    head = [str(found.player), str(found.distance)]
+    return [
+        [
+            *head,
+            name,
+            f"{r.risk:.1%} ({r.interval[0]:.1%}–{r.interval[1]:.1%})",
+            *(f"{share:.1%}" for share in (r.main, r.control, r.baseline)),
+            str(r.guesses),
+            f"{r.p:.2g}",
+        ]
+        for name, r in found.tables.items()
+        if r is not None
+    ]
 
 
 def _rebuilt(found: Finding) -> list[str]:

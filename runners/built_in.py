@@ -1,6 +1,6 @@
 """What comes with the package as YAML: built-in experiments and studies, by name."""
 
-__all__ = ["built_in_names", "built_in_text"]
+__all__ = ["built_in_list", "built_in_names", "built_in_text"]
 
 from importlib import resources
 
@@ -15,11 +15,14 @@ def built_in_names(folder: str) -> dict[str, str]:
     >>> "ring" in built_in_names("experiments")
     True
     """
-    files = (entry for entry in resources.files(__package__).joinpath(folder).iterdir() if entry.name.endswith(_YAML))
-    found = {
-        file.name.removesuffix(_YAML): str(yaml.safe_load(file.read_text("utf-8"))["description"]) for file in files
-    }
-    return dict(sorted(found.items()))
+    texts = {name: built_in_text(folder, name) for name in built_in_list(folder)}
+    return {name: str(yaml.safe_load(text)["description"]) for name, text in texts.items()}
+
+
+def built_in_list(folder: str) -> list[str]:
+    """The names alone, sorted: no file is read."""
+    entries = resources.files(__package__).joinpath(folder).iterdir()
+    return sorted(entry.name.removesuffix(_YAML) for entry in entries if entry.name.endswith(_YAML))
 
 
 def built_in_text(folder: str, name: str) -> str:

@@ -12,7 +12,7 @@ from ..games import Batch, PlayerSpec
 from .experiment import Experiment, ExperimentError
 
 DECOYS = 5000
-"""Rows of the law of canaries that are not planted, a player: enough for 0.1 % of false positives and its doubt."""
+"""Rows of the law of canaries that are not planted, a player: enough to tell 0.1 % of false positives and its doubt."""
 
 _CANARIES = 1021
 

@@ -329,7 +329,7 @@ class Laboratory:
     def _view(self, name: Hashable) -> PlayerView:
         report, moves = self._players.get(name), self._counts.moves[name]
         if report is None or name in self._layout.absent[self.wiring]:
-            return PlayerView(moves, None, {}, {}, 0.0)
+            return PlayerView(moves, None, {}, {}, 0.0, privacy=None if report is None else report.privacy)
         return PlayerView(
             moves,
             report.mean,

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from ..agents import ModelError
+from .checkpoint import CheckpointError
 from .cluster_errors import StartError
 from .directory import RunDirectory
 from .experiment import Experiment, dump_experiment, experiment_names, load_experiment
@@ -20,6 +21,7 @@ from .neural_games import build_watch
 from .observers import require_observers
 from .outcome import Outcome
 from .playing import ENGINES
+from .record_tables import RecordsError
 from .session import Interrupted, Session, deployment_of, engine_options, staged
 from .start_estimate import TooLargeError
 from .storage import RunPath, run_path
@@ -120,7 +122,7 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
         for note in getattr(error, "__notes__", ()):
             console.print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
         _fail(console, f"{error}; what was recorded until then is in {directory.path}", 1)
-    except TooLargeError as error:
+    except (TooLargeError, CheckpointError, RecordsError) as error:
         _fail(console, str(error), 2)
     except (KeyboardInterrupt, Interrupted) as error:
         how = f"; go on with: nashgossip resume {directory.path}" if isinstance(error, Interrupted) else ""

@@ -22,7 +22,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from ..topology import UnknownNameError
-from .built_in import built_in_names, built_in_text
+from .built_in import built_in_list, built_in_names, built_in_text
 from .observer_sections import ObserveSection
 from .sections import (
     AlphaSection,
@@ -41,6 +41,7 @@ from .sections import (
     TopologySection,
 )
 from .storage import RunPath, run_path
+from .yaml_text import YamlError, read_yaml
 
 _HERE = "experiments"
 
@@ -93,16 +94,16 @@ def load_experiment(source: str | RunPath, settings: list[str] | None = None) ->
         StorageError: nothing here can reach the storage of the URL.
         ExperimentError: the file cannot be read, or a key or value is wrong; the nearest key is suggested.
     """
-    names, where = experiment_names(), run_path(source)
+    where = run_path(source)
     source = str(source)
-    if isinstance(where, Path) and source in names:
+    if isinstance(where, Path) and source in built_in_list(_HERE):
         text = built_in_text(_HERE, source)
     elif where.is_file():
         text = _read(where)
     elif where.suffix in (".yaml", ".yml"):
         raise ExperimentError(f"there is no file {source}; `nashgossip list` shows the built-in experiments")
     else:
-        raise UnknownNameError("experiment", source, names)
+        raise UnknownNameError("experiment", source, experiment_names())
     return parse_experiment(text, source, settings)
 
 
@@ -118,9 +119,9 @@ def parse_experiment(text: str, source: str = "the experiment", settings: list[s
         ExperimentError: it is not YAML, or a key or value is wrong; the nearest key is suggested.
     """
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ExperimentError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
+        content = read_yaml(text)
+    except YamlError as error:
+        raise ExperimentError(f"{source} is not YAML: {error}") from None
     if not isinstance(content, dict):
         what = "nothing" if content is None else type(content).__name__
         raise ExperimentError(f"{source} holds {what}, expected keys such as topology and model")
@@ -182,11 +183,9 @@ def override(content: dict[str, Any], setting: str) -> None:
     if not equals:
         raise ExperimentError(f"--set {setting!r} has no '='; expected key=value, such as play.moves=100")
     try:
-        _put(content, key.strip(), yaml.safe_load(value))
-    except (yaml.YAMLError, ValueError) as error:
-        if isinstance(error, ExperimentError):
-            raise
-        raise ExperimentError(f"the value of --set {setting!r} is not YAML") from None
+        _put(content, key.strip(), read_yaml(value))
+    except YamlError as error:
+        raise ExperimentError(f"the value of --set {setting!r:.200} is not YAML: {error}") from None
 
 
 def _put(content: dict[str, Any], key: str, value: Any) -> None:

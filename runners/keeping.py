@@ -81,7 +81,14 @@ class VirtualKeeper:
 
     def restore(self) -> None:
         """See `Keeper`; records that came after the checkpoint are taken back."""
-        self._saved = _newest(self._folder, {"simulation", "parts"})
+        saved = _newest(self._folder, {"simulation", "parts"})
+        time_ = saved["simulation"].get("time") if isinstance(saved["simulation"], dict) else None
+        if not isinstance(time_, int | float) or not time_ < self._plan.play.moves:
+            raise CheckpointError(
+                f"{self._folder} holds a checkpoint of time {time_!r:.60}, expected one before the end at "
+                f"{self._plan.play.moves}; there is nothing to go on with"
+            )
+        self._saved = saved
 
     @property
     def writing(self) -> dict[str, Any]:
@@ -188,6 +195,9 @@ def _newest(folder: RunPath, keys: set[str]) -> Any:
     if not found:
         raise CheckpointError(f"{folder.parent} holds no checkpoint; play it again with `nashgossip run`")
     saved = load_tree(found[-1])
-    if not (isinstance(saved, dict) and keys <= set(saved)):
+    parts = saved.get("parts") if isinstance(saved, dict) else None
+    counted = isinstance(parts, dict) and all(type(count) is int and count >= 0 for count in parts.values())
+    named = isinstance(parts, dict) and {"run", "players", "looks"} <= set(parts)
+    if not (isinstance(saved, dict) and keys <= set(saved) and counted and named):
         raise CheckpointError(f"checkpoint {found[-1]} is not one of a run; remove it to go on from the one before")
     return saved

@@ -4,6 +4,7 @@ __all__ = ["REASONS", "Presence"]
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
+from operator import index
 from typing import Any, final
 
 REASONS = ("event", "churn", "membership")
@@ -91,9 +92,9 @@ class Presence:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Takes over a `state()` of the same players."""
-        names = self._players
+        names = dict(enumerate(self._players))
         self._absent, self._gone, self._started = (
             {names[k] for k in state[key]} for key in ("absent", "gone", "started")
         )
         self._down = {why: {names[k] for k in state["down"][why]} for why in REASONS}
-        self._epoch = Counter(dict(zip(names, state["epoch"], strict=True)))
+        self._epoch = Counter(dict(zip(self._players, map(index, state["epoch"]), strict=True)))

@@ -3,6 +3,7 @@
 __all__ = ["DATA", "Part", "families_and_shards", "groups_of", "load_data", "load_tests", "parts_of", "split_data"]
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,7 @@ from ..games import (
 )
 from ..topology import require_name
 from .experiment import Experiment, ExperimentError, require_unused
+from .option_errors import naming_options
 
 DATA = 1001
 """Where the random numbers for rows begin among those spawned from an experiment's seed."""
@@ -34,6 +36,9 @@ _CHOOSING = ("part", "file", "root", "seed")
 
 _SPLIT, _NOISE, _TESTS = 1002, 1003, 1008
 
+
+_MOST_VALUES = 500_000_000
+"""Of synthetic rows, of all players together."""
 
 _OF_NPZ = ("file", "label", "classes")
 
@@ -57,7 +62,9 @@ def families_and_shards(
     name = str(model.family)
     if section.source == "synthetic":
         require_unused("data.source synthetic", section, ("options", "file", "label", "split", "test_share", "players"))
-        family = synthetic_family(name, model.dimension, classes=model.classes, **model.options)
+        with naming_options("model.options"):
+            family = synthetic_family(name, model.dimension, classes=model.classes, **model.options)
+        _require_room(len(players) * section.rows, family.space)
         rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(DATA,)))
         batches = synthetic_data(family, len(players), section.rows, rng, spread=section.spread)
         wanted = range(len(players)) if only is None else only
@@ -69,7 +76,8 @@ def families_and_shards(
         if id(dataset) not in families:
             label = dataset.label if name.startswith("class-conditional-") else None
             space = _space_for(name, dataset.batch.space)
-            families[id(dataset)] = family_for(name, space, label=label, **model.options)
+            with naming_options("model.options"):
+                families[id(dataset)] = family_for(name, space, **{"label": label, **model.options})
         family = families[id(dataset)]
         held = family.space
         found.append((family, Shard(held.batch(shard.train.arrays), held.batch(shard.holdout.arrays))))
@@ -98,10 +106,12 @@ def load_data(experiment: Experiment, **options: Any) -> Dataset:
             require_name("option of data.source npz,", option, _OF_NPZ)
         if named["file"] is None:
             raise ExperimentError("data.source is npz: give data.file, the path of the file")
-        dataset = load_npz(named["file"], named["label"], named.get("classes"))
+        with naming_options("data.options"):
+            dataset = load_npz(named["file"], named["label"], named.get("classes"))
     else:
         require_unused(f"data.source {section.source}", section, ("file", "label"))
-        dataset = load_dataset(section.source, **{**section.options, **options})
+        with naming_options("data.options"):
+            dataset = load_dataset(section.source, **{**section.options, **options})
     return dataset if section.noise == 0 else _noisy(dataset, section.noise, experiment.seed, options)
 
 
@@ -209,16 +219,28 @@ def split_data(experiment: Experiment, dataset: Dataset, players: int, number: i
     """
     section = experiment.data
     kept, _ = _set_aside(experiment, dataset)
-    return split_dataset(
-        kept,
-        players,
-        np.random.default_rng(
-            np.random.SeedSequence(experiment.seed, spawn_key=(_SPLIT, number) if number else (_SPLIT,))
-        ),
-        kind=section.split.kind,
-        holdout_fraction=section.holdout,
-        **section.split.options,
+    rng = np.random.default_rng(
+        np.random.SeedSequence(experiment.seed, spawn_key=(_SPLIT, number) if number else (_SPLIT,))
     )
+    with naming_options("data.split.options"):
+        return split_dataset(
+            kept,
+            players,
+            rng,
+            kind=section.split.kind,
+            holdout_fraction=section.holdout,
+            **section.split.options,
+        )
+
+
+def _require_room(rows: int, space: Space) -> None:
+    """Refuses private rows of more values than a machine's memory holds, before any is made."""
+    values = rows * sum(math.prod(v.shape) for v in space)
+    if values > _MOST_VALUES:
+        raise ExperimentError(
+            f"the private rows of all players are {values:.3g} values, expected at most {_MOST_VALUES:.3g}; lower "
+            "data.rows, model.dimension or the number of players, or take runner fleet with a generator of arrays"
+        )
 
 
 def _own_options(experiment: Experiment, players: Sequence[str]) -> list[dict[str, Any]]:

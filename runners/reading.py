@@ -1,11 +1,12 @@
 """A run read back from its directory: settings, graph, records, players, outcome and journal as one object."""
 
-__all__ = ["RunView", "read_run"]
+__all__ = ["RunView", "naming_damage", "read_run"]
 
+import contextlib
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pyarrow as pa
+from jinja2 import TemplateError
 from numpy.typing import NDArray
 
 from ..topology import GraphError, read_graph
@@ -130,32 +132,50 @@ def read_run(path: RunPath | str) -> RunView:
     if graph is not None and names and {str(player) for player in graph} != set(names):
         notes.append("the players on record are not those of the graph, which is left out")
         graph = None
-    summary = _json(where / "summary.json")
+    summary = _json(where / "summary.json", dict)
     for note in notes if summary is not None else ():
         logging.getLogger(__name__).warning("%s is damaged: %s", where, note)
     events = [event for log in listing(where / "logs") if log.suffix == ".jsonl" for event in read_journal(log)]
     return RunView(
         path=where,
         experiment=load_experiment(where / "experiment.yaml"),
-        about=_json(where / "about.json") or {},
+        about=_json(where / "about.json", dict) or {},
         graph=graph,
         run=run,
         player_rows=rows,
         names=names or (() if graph is None else tuple(str(player) for player in graph)),
         looks=tuple(read_looks(directory.records)),
-        players=_json(where / "players.json"),
+        players=_json(where / "players.json", list),
         summary=summary,
-        diagnosis=_json(where / "diagnosis.json"),
+        diagnosis=_json(where / "diagnosis.json", dict),
         events=tuple(sorted(events, key=lambda event: str(event.get("time", "")))),
         notes=tuple(notes),
     )
 
 
+@contextlib.contextmanager
+def naming_damage(path: RunPath) -> Iterator[None]:
+    """For what is made of a run's files: what was raised over a value that no run writes becomes an error of the run.
+
+    Raises:
+        RunDirectoryError: in place of it. Errors of the package's own go through.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TemplateError, TypeError, ValueError) as error:
+        if isinstance(error, ValueError) and type(error) is not ValueError:
+            raise
+        raise RunDirectoryError(
+            f"a file in {path} holds what no run writes ({type(error).__name__}: {error!s:.200}); put back the JSON "
+            "files and records of the run"
+        ) from error
+
+
 def _records(folder: RunPath, notes: list[str]) -> tuple[pa.Table, pa.Table, tuple[str, ...]]:
     """The table of the run, that of the players cut to the same records, and their names."""
     left = sum(half_written(folder, name) for name in ("players", "run", "looks"))
-    run = read_table(folder, "run")  # before the players, whose rows are written first
-    rows = read_table(folder, "players")
+    run = read_table(folder, "run", RUN_SCHEMA)  # before the players, whose rows are written first
+    rows = read_table(folder, "players", PLAYER_SCHEMA)
     run = RUN_SCHEMA.empty_table() if run is None else run
     rows = PLAYER_SCHEMA.empty_table() if rows is None else rows
     if left:
@@ -198,13 +218,16 @@ def _graph(where: RunPath, notes: list[str]) -> "nx.DiGraph[Any] | None":
     return found  # type: ignore[no-any-return]
 
 
-def _json(file: RunPath) -> Any:
+def _json(file: RunPath, kind: type) -> Any:
     if not file.is_file():
         return None
     try:
-        return json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise RunDirectoryError(f"{file} is not JSON ({error}); take it away, or play the run again") from None
+        found = json.loads(file.read_text("utf-8"))
+        if not isinstance(found, kind):
+            raise ValueError(f"it holds a {type(found).__name__}, expected a {kind.__name__}")
+        return found
+    except (ValueError, RecursionError) as error:
+        raise RunDirectoryError(f"{file} is not JSON of a run ({error}); take it away, or play the run again") from None
 
 
 def _floats(column: Any) -> NDArray[np.float64]:

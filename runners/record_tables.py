@@ -1,10 +1,14 @@
 """One table of records on disk: Parquet parts, each whole or not at all, and a log of what came after them."""
 
 __all__ = [
+    "DAMAGE",
+    "KEYS",
     "LOG",
     "PART",
     "RecordTable",
+    "RecordsError",
     "Recovered",
+    "fitting",
     "half_note",
     "half_written",
     "numbered_files",
@@ -34,6 +38,17 @@ PART = ".parquet"
 LOG = ".arrows"
 """Suffix of the log of what is in no part yet."""
 _DRAFT = ".draft"
+DAMAGE = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError)
+"""What reading damaged Parquet and Arrow files raises."""
+KEYS = ("time", "player", "moves", "messages", "bytes", "undelivered", "listener", "sender", "share")
+"""Columns of which every row has a value."""
+
+
+class RecordsError(ValueError):
+    """Records that cannot be used: a part is damaged, or holds other columns than its table has.
+
+    Not `RunDirectoryError`: the directory is that of a run. What was only half written is no error, see `half_written`.
+    """
 
 
 @dataclass(frozen=True)
@@ -155,7 +170,9 @@ class RecordTable:
             if number >= self._count:
                 batches, left = whole_batches(path.read_bytes())
                 dropped += left
-                table = pa.Table.from_batches(batches) if batches else self._schema.empty_table()
+                table = self._schema.empty_table()
+                if batches:
+                    table = fitting(pa.Table.from_batches(batches), self._schema, path)
                 rows += len(table)
                 if len(table):
                     self._write(table)
@@ -163,15 +180,25 @@ class RecordTable:
         return rows, dropped
 
     def rows(self) -> int:
-        """Rows in parts."""
+        """Rows in parts.
+
+        Raises:
+            RecordsError: one is damaged.
+        """
         parts = numbered_files(listing(self._directory), self._name)
-        return sum(pq.read_metadata(pa.BufferReader(path.read_bytes())).num_rows for path in parts.values())
+        try:
+            return sum(pq.read_metadata(pa.BufferReader(path.read_bytes())).num_rows for path in parts.values())
+        except DAMAGE as error:
+            raise RecordsError(f"a part of records {self._name!r} cannot be read: {error}; put it back") from error
 
     def cut(self, rows: int) -> None:
         """Takes the last rows out of the parts."""
         while rows > 0 and self._count:
             path = self._directory / f"{self._name}-{self._count - 1:05d}{PART}"
-            table = read_part(path)
+            try:
+                table = read_part(path)
+            except pa.ArrowException as error:
+                raise RecordsError(f"{path} cannot be read: {error}; put it back") from error
             if len(table) > rows:
                 write_whole(path, _parquet(table.slice(0, len(table) - rows)))
             else:
@@ -204,10 +231,18 @@ class RecordTable:
         return self._directory / f"{self._name}-{self._count:05d}{suffix}"
 
 
-def read_table(directory: RunPath, name: str) -> pa.Table | None:
+def read_table(directory: RunPath, name: str, schema: pa.Schema | None = None) -> pa.Table | None:
     """All rows of a table, of its parts and then of whole batches of its log; None where there are none.
 
     A run that is being written can be read: if it made a part meanwhile, the table is read again.
+
+    Arguments:
+        directory: the folder of records.
+        name: of the table.
+        schema: that the rows are to fit; None takes them as they are, if all have the same columns.
+
+    Raises:
+        RecordsError: a part is damaged that is not the last, or the rows do not fit.
     """
     for _ in range(_ATTEMPTS):
         entries = listing(directory)
@@ -219,7 +254,7 @@ def read_table(directory: RunPath, name: str) -> pa.Table | None:
                     tables.append(read_part(path))
                 except pa.ArrowException as error:
                     if number != max(parts):  # the last one may be half written, see half_written
-                        raise pa.ArrowInvalid(
+                        raise RecordsError(
                             f"{path} cannot be read: {error}; put it back, or read a copy of the run without what "
                             "comes after it"
                         ) from error
@@ -227,6 +262,8 @@ def read_table(directory: RunPath, name: str) -> pa.Table | None:
                 if number not in parts:
                     batches, _left = whole_batches(path.read_bytes())
                     tables += [pa.Table.from_batches(batches)] if batches else []
+            if schema is not None:
+                tables = [fitting(table, schema, directory / name) for table in tables]
         except FileNotFoundError:
             continue
         after = listing(directory)
@@ -236,7 +273,36 @@ def read_table(directory: RunPath, name: str) -> pa.Table | None:
         raise TimeoutError(
             f"records {name!r} in {directory} changed {_ATTEMPTS} times while they were read; read again"
         )
-    return pa.concat_tables(tables) if tables else None
+    try:
+        return pa.concat_tables(tables) if tables else None
+    except DAMAGE as error:
+        raise RecordsError(f"records {name!r} in {directory} have different columns: {error!s:.200}") from error
+
+
+def fitting(table: pa.Table, schema: pa.Schema, where: RunPath) -> pa.Table:
+    """A table whose columns are those of a schema, in its order and of its types, and then its others.
+
+    What earlier versions did not record is null.
+
+    Raises:
+        RecordsError: a column of `KEYS` is missing, has unknown values, or one cannot be of its type.
+    """
+    columns: dict[str, Any] = {}
+    try:
+        table.validate(full=True)
+        for field in schema:
+            if field.name in table.column_names:
+                columns[field.name] = table.column(field.name).cast(field.type)
+            else:
+                columns[field.name] = pa.chunked_array([pa.nulls(len(table), field.type)])
+            if field.name in KEYS and columns[field.name].null_count:
+                raise pa.ArrowInvalid(f"column {field.name!r} has unknown values")
+        more = [name for name in table.column_names if name not in columns]
+        return pa.table({**columns, **{name: table.column(name) for name in more}})
+    except (pa.ArrowException, ValueError, KeyError) as error:
+        raise RecordsError(
+            f"records {where} do not fit: {error!s:.200}; put them back as the run wrote them"
+        ) from error
 
 
 def half_written(directory: RunPath, name: str) -> int:
@@ -267,7 +333,7 @@ def whole_batches(data: bytes) -> tuple[list[pa.RecordBatch], int]:
             end = source.tell()
     except StopIteration:
         end = source.tell()
-    except (pa.ArrowException, OSError, EOFError):
+    except DAMAGE:
         pass  # the process was killed while it wrote what comes here
     return batches, len(data) - end
 
@@ -286,9 +352,13 @@ def read_part(path: RunPath) -> pa.Table:
     """The rows of a part.
 
     Raises:
-        pyarrow.ArrowException: it was not written to its end.
+        pyarrow.ArrowException: it was not written to its end, or is damaged.
     """
-    return pq.read_table(pa.BufferReader(path.read_bytes()))
+    data = pa.BufferReader(path.read_bytes())
+    try:
+        return pq.read_table(data)
+    except (OSError, UnicodeDecodeError) as error:
+        raise pa.ArrowInvalid(str(error)) from error
 
 
 def half_note(left: int) -> str:
@@ -299,7 +369,7 @@ def half_note(left: int) -> str:
 def _is_whole(data: bytes) -> bool:
     try:
         pq.read_metadata(pa.BufferReader(data))
-    except (pa.ArrowException, OSError):
+    except DAMAGE:
         return False
     return True
 

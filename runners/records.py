@@ -15,7 +15,7 @@ from ..agents import RegretEstimate, Scores
 from .examination import Look
 from .monitor import Record
 from .observation import PlayerView
-from .record_tables import RecordTable, Recovered, read_table
+from .record_tables import RecordsError, RecordTable, Recovered, read_table
 from .storage import RunPath, run_path
 from .views import PlayerArrays
 
@@ -67,6 +67,7 @@ _SHARES = pa.schema(
 _HONEST = pa.field("honest_error_rms", pa.float64())
 _SPENT = (pa.field("epsilon", pa.float64()), pa.field("delta", pa.float64()))
 _SCHEMAS = {"run": RUN_SCHEMA, "players": PLAYER_SCHEMA, "looks": _LOOKS}
+_OF_TABLES = {**_SCHEMAS, "shares": _SHARES}
 _SCORES = ("accuracy", "auc", "log_class", "log_density")
 
 
@@ -235,7 +236,7 @@ class RecordWriter:
 
     def _shares_beyond(self) -> int:
         """Rows of shares that came after the last row of the run."""
-        shares, run = (read_table(self._directory, name) for name in ("shares", "run"))
+        shares, run = (read_table(self._directory, name, _OF_TABLES[name]) for name in ("shares", "run"))
         if shares is None:
             return 0
         last = -np.inf if run is None or not len(run) else run["time"].to_numpy()[-1]
@@ -254,23 +255,35 @@ def read_records(directory: RunPath | str, name: str = "run") -> Any:
 
     Raises:
         FileNotFoundError: there is no record of this name.
+        RecordsError: they are damaged.
     """
-    table = read_table(run_path(directory), name)
+    table = read_table(run_path(directory), name, _OF_TABLES.get(name))
     if table is None:
         raise FileNotFoundError(f"no records {name!r} in {directory}; expected {name}-00000.parquet")
     return table
 
 
-def read_trace(directory: RunPath) -> Iterator[Record]:
+def read_trace(directory: RunPath, names: Sequence[str] | None = None) -> Iterator[Record]:
     """The records of a run that was interrupted, one after the other, as its monitor saw them.
 
     Refused messages are counted, but their reasons are not on record.
 
+    Arguments:
+        directory: the folder of records.
+        names: of the players that the rows are to be of, in their order; None for whoever is in the first record.
+
     Raises:
         FileNotFoundError: there is no record.
+        RecordsError: they are damaged, or not of these players.
     """
     run, players = read_records(directory, "run"), read_records(directory, "players")
     count = len(players) // max(len(run), 1)
+    expected = players.column("player").slice(0, count).to_pylist() if names is None else list(names)
+    if len(run) and players.column("player").to_pylist() != expected * len(run):
+        raise RecordsError(
+            f"{directory} holds {len(players)} rows of players for {len(run)} records, expected one for each player "
+            "and record; put back what the run wrote"
+        )
     for number, row in enumerate(run.to_pylist()):
         views = players.slice(number * count, count).to_pylist()
         regrets, errors = (_column(views, name) for name in ("regret", "error"))
@@ -291,7 +304,7 @@ def read_trace(directory: RunPath) -> Iterator[Record]:
 
 def read_looks(directory: RunPath) -> Iterator[Look]:
     """The close looks of a run that was interrupted, one after the other."""
-    table = read_table(directory, "looks")
+    table = read_table(directory, "looks", _LOOKS)
     rows = [] if table is None else table.to_pylist()
     for time_, group in itertools.groupby(rows, key=lambda row: row["time"]):
         views = list(group)

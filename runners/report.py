@@ -8,7 +8,7 @@ from typing import Any
 from .directory import RunDirectoryError
 from .figure_shares import draw_influence, draw_mixtures
 from .pictures import draw_looks
-from .reading import RunView, read_run
+from .reading import RunView, naming_damage, read_run
 from .report_data import chosen_records, report_data, sheet_data
 from .report_graph import Drawing, draw_plan
 from .report_html import png_url, render_page
@@ -46,7 +46,11 @@ def write_report(run: RunPath | str | RunView | Study, out: RunPath | str | None
     """
     found = _read(run) if isinstance(run, str | RunPath) else run
     file = found.path / "report.html" if out is None else run_path(out)
-    data = (render_study(found) if isinstance(found, Study) else render_report(found)).encode("utf-8")
+    if isinstance(found, Study):
+        data = render_study(found).encode("utf-8")
+    else:
+        with naming_damage(found.path):
+            data = render_report(found).encode("utf-8", "replace")
     try:
         write_whole(file, data)
     except OSError as error:

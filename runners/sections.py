@@ -51,7 +51,7 @@ class TopologySection(Section):
 
     generator: str | None = None
     arguments: dict[str, Any] = {}
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=1 << 32)
     file: Path | None = None
     directed: bool = False
 
@@ -101,7 +101,7 @@ class DataSection(Section):
     label: str | None = None
     split: SplitSection = SplitSection()
     holdout: float = Field(0.2, ge=0, lt=1)
-    rows: int = Field(200, ge=1)
+    rows: int = Field(200, ge=1, le=10_000_000)
     spread: float = Field(1.0, gt=0)
     noise: float = Field(0.0, ge=0, allow_inf_nan=False)
     judge: bool = False
@@ -131,8 +131,8 @@ class ModelSection(Section):
     kind: str = "family"
     family: str | None = None
     players: dict[str, dict[str, Any]] = {}
-    dimension: int = Field(4, ge=1)
-    classes: int = Field(3, ge=1)
+    dimension: int = Field(4, ge=1, le=10_000)
+    classes: int = Field(3, ge=1, le=10_000)
     options: dict[str, Any] = {}
     smoothing: float = Field(0.0, ge=0, allow_inf_nan=False)
     step: StepSection = StepSection()
@@ -281,9 +281,9 @@ class PlaySection(Section):
     rate: float | None = Field(20.0, gt=0, allow_inf_nan=False)
     every: float | None = Field(None, gt=0, allow_inf_nan=False)
     patience: float = Field(600.0, gt=0)
-    workers: int | None = Field(None, ge=1)
-    measure: int = Field(1000, ge=0)
-    looks: int = Field(2, ge=2)
+    workers: int | None = Field(None, ge=1, le=10_000)
+    measure: int = Field(1000, ge=0, le=1_000_000)
+    looks: int = Field(2, ge=2, le=1_000_000)
     regret_steps: int = Field(0, ge=0)
     checkpoint_seconds: float = Field(10.0, gt=0)
     precision: Literal["float32", "float64"] = "float32"

@@ -4,7 +4,7 @@ __all__ = ["Interrupted", "Session", "deployment_of", "engine_options", "staged"
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -139,7 +139,7 @@ class Session:
                 on_samples=self._keep_sheet,
                 looked=read_looks(records) if resumed else (),
                 on_record=on_record,
-                history=_history(records) if resumed else (),
+                history=_history(records, self._game.players) if resumed else (),
                 on_change=lambda change: console.print(change.sentence, highlight=False, markup=False, soft_wrap=True),
                 **options,
             )
@@ -239,10 +239,10 @@ def deployment_of(plan: Experiment) -> Deployment:
     return Deployment(workers=plan.play.workers, checkpoint_seconds=plan.play.checkpoint_seconds, **settings)
 
 
-def _history(records: RunPath) -> Iterator[Record]:
+def _history(records: RunPath, players: Sequence[Hashable]) -> Iterator[Record]:
     """The records of a run that goes on; none of one that was killed before its first."""
     with contextlib.suppress(FileNotFoundError):
-        yield from read_trace(records)
+        yield from read_trace(records, [str(player) for player in players])
 
 
 @contextlib.contextmanager

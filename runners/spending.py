@@ -51,9 +51,10 @@ def privacy_sentence(figures: Mapping[str, Any]) -> str | None:
         return None
     told = f"Privacy spent: ε up to {figures['epsilon_max']:.3g}, δ up to {figures['delta_max']:.3g}"
     measured, predicted = figures["measured_cost_rms"], figures["predicted_cost_rms"]
-    if measured is None:
+    if predicted is None:
         return told
-    return f"{told}; it shifts the equilibrium by RMS {measured:.3g}, predicted {predicted:.3g}"
+    shift = f"RMS {predicted:.3g} predicted" if measured is None else f"RMS {measured:.3g}, predicted {predicted:.3g}"
+    return f"{told}; it shifts the equilibrium by {shift}"
 
 
 def _cost(game: Game) -> PrivacyCost | None:

@@ -16,11 +16,12 @@ RunPath: TypeAlias = Path | UPath
 """A plain local path, or a path on another storage: both join by `/`, and read and write alike."""
 
 _URL = re.compile(r"(?P<protocol>[A-Za-z][A-Za-z0-9+.-]*)(?:::[A-Za-z][A-Za-z0-9+.-]*)*://")
+_LONGEST_NAME, _LONGEST_PATH = 255, 4000
 _LOCAL = ("", "file", "local")
 
 
 class StorageError(ValueError):
-    """A URL on a storage that nothing installed here can reach.
+    """A URL on a storage that nothing installed here can reach, or a path that no file can have.
 
     Not `RunDirectoryError`: it is not known whether there is anything.
     """
@@ -36,7 +37,7 @@ def run_path(text: str | RunPath) -> RunPath:
         text: a local path, or a URL such as `s3://bucket/runs/ring`; a path is handed on.
 
     Raises:
-        StorageError: the protocol is unknown, or its package is missing.
+        StorageError: the protocol is unknown, or its package is missing; or no file can have such a name.
 
     >>> run_path("runs/ring"), run_path("file:///tmp/ring")
     (PosixPath('runs/ring'), PosixPath('/tmp/ring'))
@@ -48,7 +49,7 @@ def run_path(text: str | RunPath) -> RunPath:
     if not isinstance(text, UPath):
         found = _URL.match(text)
         if found is None:
-            return Path(text)
+            return Path(_possible(text))
         text = _remote(text, found["protocol"])
     return Path(text.path) if text.protocol in _LOCAL else text
 
@@ -98,6 +99,19 @@ def _synchronise(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _possible(text: str) -> str:
+    """A local path that the file system can be asked about."""
+    try:
+        name = os.fsencode(text)
+    except UnicodeEncodeError:
+        name = b"\0"
+    if b"\0" in name or len(name) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/")):
+        raise StorageError(
+            f"{text!r:.80} can name no file, expected names of at most {_LONGEST_NAME} bytes without NUL; mend the path"
+        )
+    return text
 
 
 def _remote(text: str, protocol: str) -> UPath:

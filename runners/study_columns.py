@@ -19,6 +19,8 @@ _SUMMARY = (
     *("predicted_spectral_radius", "predicted_rate", "predicted_noise_floor_rms", "measured_rate", "rate_ratio"),
     *("total_variation_max", "total_variation_mean", "accuracy_max", "accuracy_mean", "auc_max", "auc_mean"),
     *("nash_gap_estimate_max", "nash_gap_estimate_error", "nash_gap_estimate_mean"),
+    *("privacy_epsilon_max", "privacy_delta_max", "privacy_exhausted"),
+    *("privacy_predicted_cost_rms", "privacy_measured_cost_rms"),
 )
 _HONEST = ("players", "max", "rms", "predicted_shift_rms", "predicted_rms")
 """Of `honest_error`, which only trials have in which somebody is not honest."""
@@ -32,6 +34,7 @@ _MEASURED = {
     "graph": ("edges", "effective_sources", "influence_top", "influence_concentration"),
     "letters": ("staleness", "staleness_max", "undelivered_share"),
     "likeness": ("distance_own", "distance_predicted", "distance_measured", "likeness"),
+    "privacy": ("cost_predicted", "cost_measured", "cost_nats"),
     "players": tuple(f"mean_{name}" for name in PLAYER_FIGURES),
     "reach": ("target", "reached", "moves_to_target", "messages_to_target", "bytes_to_target"),
     "speed": ("play_seconds", "moves_per_second"),

@@ -15,6 +15,7 @@ from .built_in import built_in_names, built_in_text
 from .experiment import Experiment, dump_experiment, experiment_names, experiment_of, load_experiment
 from .sections import Section
 from .storage import RunPath, run_path
+from .yaml_text import YamlError, read_yaml
 
 _HERE = "studies"
 _MOST_SEEDS = 10_000
@@ -163,8 +164,8 @@ def load_study(source: str | RunPath, settings: Sequence[str] = ()) -> StudyFile
 def _study_of(text: str, where: RunPath) -> str | dict[str, Any]:
     """The text itself, or a study of the experiment that it holds."""
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+        content = read_yaml(text)
+    except YamlError:
         return text
     if isinstance(content, dict) and "experiment" not in content and {"topology", "model"} <= content.keys():
         return {"name": content.get("name", "study"), "experiment": str(where)}
@@ -178,9 +179,9 @@ def parse_study(content: str | Mapping[str, Any], source: str = "the study", set
     """
     if isinstance(content, str):
         try:
-            content = yaml.safe_load(content)
-        except (yaml.YAMLError, ValueError) as error:
-            raise StudyError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
+            content = read_yaml(content)
+        except YamlError as error:
+            raise StudyError(f"{source} is not YAML: {error}") from None
     if not isinstance(content, Mapping):
         what = "nothing" if content is None else type(content).__name__
         raise StudyError(f"{source} holds {what}, expected keys such as experiment and vary")
@@ -209,9 +210,9 @@ def _apply(tree: dict[str, Any], setting: str) -> None:
     if not equals:
         raise StudyError(f"--set {setting!r} has no '='; expected key=value, such as seeds=5 or alpha.self_weight=0.1")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        raise StudyError(f"the value of --set {setting!r} is not YAML") from None
+        value = read_yaml(text)
+    except YamlError as error:
+        raise StudyError(f"the value of --set {setting!r:.200} is not YAML: {error}") from None
     key = key.strip()
     first, _, rest = key.partition(".")
     if first not in _keys() or (first in _OF_EXPERIMENTS and not (rest and first in _MAPPINGS)):

@@ -6,6 +6,7 @@ import heapq
 import time as wall
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from ..agents import Message, Move, Player, seats, stream
 from ..games import Game
 from ..topology import GraphSequence
+from .checkpoint import CheckpointError
 from .looks import Looks, closely
 from .network import Link, Network, edges_of
 from .observation import Observation, require_whole
@@ -23,6 +25,8 @@ from .stages import present_game
 _CHANGE, _MOVE, _OBSERVE, _REQUEST, _DELIVER = range(5)
 """Priorities of events at one moment. Everyone moves before anything that was published then arrives."""
 
+_MOST_OBSERVATIONS = 1e7
+"""Of a run that is resumed; a damaged state may ask for observations without end."""
 _PLAYERS_IN = {"move": 1, "deliver": 2, "request": 2, "event": 1, "link": 2, "churn": 1, "graph": 0}
 """How many players the data of an event begin with."""
 
@@ -78,6 +82,11 @@ def virtual(
     began = wall.perf_counter()
     if resume is not None:
         simulation.load(resume)
+        if simulation.every * _MOST_OBSERVATIONS < moves:
+            raise CheckpointError(
+                f"the state has an observation every {simulation.every:g}, expected at most {_MOST_OBSERVATIONS:g} in "
+                f"{moves}; remove the checkpoint to go on from the one before"
+            )
     else:
         simulation.open(every)
         yield simulation.observe(began, looks, first=True)
@@ -148,6 +157,11 @@ class Simulation:
     def observations(self) -> int:
         """Observations made after the first."""
         return self._observed
+
+    @property
+    def every(self) -> float:
+        """Units of time between observations."""
+        return self._every
 
     @property
     def next_observation(self) -> float:
@@ -230,12 +244,25 @@ class Simulation:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Goes on exactly as the simulation of the same game, seed and network whose `state()` this is."""
-        names = list(self.players)
-        self.time, self._sequence = state["time"], state["sequence"]
-        self._every, self._observed = state["every"], state["observed"]
+        """Goes on exactly as the simulation of the same game, seed and network whose `state()` this is.
+
+        Raises:
+            CheckpointError: it is no such state.
+        """
+        try:
+            self._load(state)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"the state is not one of this game ({type(error).__name__}: {error!s:.200}); remove the checkpoint to "
+                "go on from the one before"
+            ) from error
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        names = dict(enumerate(self.players))
+        self.time, self._sequence = _moment(state["time"]), index(state["sequence"])
+        self._every, self._observed = _moment(state["every"]), index(state["observed"])
         if self._graphs is not None:
-            self._graph_at = state["graph_at"]
+            self._graph_at = _moment(state["graph_at"])
             self._rewire(self._graphs, self._graph_at)
         for player, saved in zip(self.players.values(), state["players"], strict=True):
             player.load(saved)
@@ -243,15 +270,19 @@ class Simulation:
             for rng, one in zip(rngs.values(), saved, strict=True):
                 rng.bit_generator.state = one
         self._queue = [
-            (at, rank, number, kind, self._unpack(kind, data)) for at, rank, number, kind, data in state["queue"]
+            (_moment(at, self.time), index(rank), index(number), kind, self._unpack(kind, data))
+            for at, rank, number, kind, data in state["queue"]
         ]
+        numbers = {number for _, _, number, _, _ in self._queue}
+        if len(numbers) < len(self._queue) or max(numbers, default=-1) >= self._sequence:
+            raise ValueError("events of the queue have numbers that others have, or will have")
         heapq.heapify(self._queue)
         self._presence.load(state["presence"])
         self._cut = {(names[a], names[b]) for a, b in state["cut"]}
-        self._turn = Counter(dict(zip(names, state["turn"], strict=True)))
-        self._link_turn = Counter({(names[a], names[b]): count for a, b, count in state["link_turn"]})
-        self._last_arrival = {(names[a], names[b]): at for a, b, at in state["last_arrival"]}
-        self.counts = Counter(state["counts"])
+        self._turn = Counter(dict(zip(self.players, map(index, state["turn"]), strict=True)))
+        self._link_turn = Counter({(names[a], names[b]): index(count) for a, b, count in state["link_turn"]})
+        self._last_arrival = {(names[a], names[b]): _moment(at) for a, b, at in state["last_arrival"]}
+        self.counts = Counter({str(what): index(count) for what, count in state["counts"].items()})
 
     # --- what happens -------------------------------------------------------------------------------------------
 
@@ -388,9 +419,29 @@ class Simulation:
         return packed
 
     def _unpack(self, kind: str, data: list[Any]) -> tuple[Any, ...]:
-        names = list(self.players)
+        names = dict(enumerate(self.players))
         if kind == "deliver":
             sender, listener, number, arrays = data
-            return names[sender], names[listener], Message.received(names[sender], number, arrays)
-        count = _PLAYERS_IN[kind]
-        return (*(names[k] for k in data[:count]), *data[count:])
+            return names[sender], names[listener], Message.received(names[sender], number, dict(arrays))
+        count, rest = _PLAYERS_IN[kind], _REST[kind]
+        if len(data) != count + len(rest):
+            raise ValueError(f"an event {kind!r} has {len(data)} values")
+        return (*(names[k] for k in data[:count]), *(read(one) for read, one in zip(rest, data[count:], strict=True)))
+
+
+def _moment(value: Any, earliest: float = 0.0) -> float:
+    """A saved time."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= earliest:
+        raise ValueError(f"a time is {value!r:.60}, expected a number of at least {earliest:g}")
+    return float(value)
+
+
+_REST: dict[str, tuple[Callable[[Any], Any], ...]] = {
+    "move": (index,),
+    "request": (),
+    "event": (str,),
+    "link": (),
+    "churn": (),
+    "graph": (_moment,),
+}
+"""How the other data of an event are read back."""

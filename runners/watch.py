@@ -15,7 +15,7 @@ from typing import Any, final
 
 from .directory import RunDirectory
 from .observers import MissingExtraError
-from .reading import RunView, read_run
+from .reading import RunView, naming_damage, read_run
 from .report import judged, run_page
 from .report_graph import Drawing, draw_plan
 from .sheets import read_sheets
@@ -78,7 +78,10 @@ def watch_run(
             f"--host is {host!r}, which names no one address, so that requests of foreign pages could not be told from "
             "yours; give the name or address that browsers will ask for"
         )
-    path = awaited_run(run, patience=_PATIENCE, on_wait=on_wait)
+    try:
+        path = awaited_run(run, patience=_PATIENCE, on_wait=on_wait)
+    except KeyboardInterrupt:
+        return
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
@@ -143,7 +146,8 @@ class _Source:
     def page(self) -> str:
         """The page as it is now."""
         with self._lock:  # one at a time: of a large run it takes seconds and memory
-            facts, text = self._read()
+            with naming_damage(self.path):
+                facts, text = self._read()
             self._pages[facts.state] = facts
             return text
 

@@ -9,7 +9,7 @@ from typing import final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .record_tables import LOG, numbered_files, read_part, whole_batches
+from .record_tables import DAMAGE, LOG, fitting, numbered_files, read_part, whole_batches
 from .records import PLAYER_SCHEMA, RUN_SCHEMA
 from .storage import RunPath, listing
 
@@ -138,8 +138,10 @@ class TableTail:
                 self._after -= count - self._told
                 rows = self._schema.empty_table()
             else:
-                rows = self._unknown(read_part(path).slice(self._told))
-        except pa.ArrowException:
+                rows = self._unknown(self._fitting(read_part(path), path).slice(self._told))
+        except DAMAGE as error:
+            if isinstance(error, FileNotFoundError):
+                raise
             self.half = path.stat().st_size
             return None
         self._number, self._told, self._offset, self._head = self._number + 1, 0, 0, b""
@@ -158,9 +160,15 @@ class TableTail:
         batches, left = whole_batches(self._head + data) if self._head else ([], len(data))
         self.half = left
         self._offset += len(data) - left if self._head else 0
-        rows = pa.Table.from_batches(batches, self._schema)
+        rows = self._schema.empty_table()
+        if batches:
+            rows = self._fitting(pa.Table.from_batches(batches), path)
         self._told += len(rows)
         return self._unknown(rows)
+
+    def _fitting(self, rows: pa.Table, path: RunPath) -> pa.Table:
+        """Rows in the columns of the schema: some runs have more."""
+        return fitting(rows, self._schema, path).select(self._schema.names)
 
     def _unknown(self, rows: pa.Table) -> pa.Table:
         """Rows without those that are passed over."""
@@ -174,6 +182,6 @@ def _schema_and_rest(data: bytes) -> tuple[bytes, bytes]:
     source = pa.BufferReader(data)
     try:
         pa.ipc.read_schema(source)
-    except (pa.ArrowException, OSError, EOFError):
+    except DAMAGE:
         return b"", data
     return data[: source.tell()], data[source.tell() :]

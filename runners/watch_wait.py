@@ -34,14 +34,23 @@ def awaited_run(run: RunPath | str, *, patience: float, on_wait: Callable[[str],
                     "name another directory"
                 )
             time.sleep(_EVERY if is_local(path) else _EVERY_REMOTE)
-    if not (path / "experiment.yaml").is_file() and (path / "study.yaml").is_file():
-        raise RunDirectoryError(
-            f"{path} is the directory of a study, and runs are watched one by one; `nashgossip report {path}` makes a "
-            "page of its trials so far"
-        )
-    return RunDirectory.existing(path).path
+    try:
+        return RunDirectory.existing(path).path
+    except RunDirectoryError as error:
+        if error.__cause__ is not None or not (path / "study.yaml").is_file():
+            raise
+    raise RunDirectoryError(
+        f"{path} is the directory of a study, and runs are watched one by one; `nashgossip report {path}` makes a page "
+        "of its trials so far"
+    )
 
 
 def _is_missing(path: RunPath) -> bool:
     """Whether there is nothing yet: a run makes its directory a moment before it says there what is played."""
-    return not path.exists() or not listing(path)
+    try:
+        RunDirectory.existing(path)
+    except RunDirectoryError as error:
+        if error.__cause__ is not None:  # its storage cannot be read
+            return False
+        return not path.exists() or (path.is_dir() and not listing(path))
+    return False

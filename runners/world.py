@@ -13,6 +13,8 @@ from .experiment_graph import bare_graph, player_named
 from .network import Churn, Duration, Link, Network, Partition
 from .sections import ChangesSection, DurationSection, NetworkSection
 
+_LARGEST = 1 << 26
+
 
 def build_network(experiment: Experiment, players: list[Any]) -> Network:
     """The network of an experiment, its players found by name.
@@ -137,8 +139,12 @@ def _events(section: NetworkSection) -> list[tuple[float, str, str]]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return [line for line in path.read_text("utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise ValueError(f"it holds more than {_LARGEST >> 20} MiB")
+        return [line for line in data.decode("utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
         raise ExperimentError(f"{path} cannot be read as text: {error}") from None
 
 

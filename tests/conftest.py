@@ -1,5 +1,8 @@
 """What tests of several folders share."""
 
+import contextlib
+import sys
+
 import pytest
 
 from nashgossip.games import DatasetNotFound, load_dataset
@@ -9,6 +12,13 @@ from .browsers import browser as browser
 from .raylets import raylets as raylets
 
 _FOUND: dict[str, str | None] = {}
+
+with contextlib.suppress(ModuleNotFoundError):  # comes with the extra `privacy`
+    from absl import logging as absl_logging
+
+    # It holds the standard error that it finds when it is imported, and closes it once logging is configured anew, be
+    # it that of pytest.
+    absl_logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
 
 
 def missing_data(name: str, **options: str) -> str | None:

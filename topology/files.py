@@ -178,8 +178,9 @@ def _contents(where: Path) -> bytes:
         raise GraphFileError(f"no file {where}, expected a graph there; check the path") from reason
     except (gzip.BadGzipFile, EOFError, zlib.error) as reason:
         raise GraphFileError(f"{where} is not a whole gzip file, expected one by its name: {reason}") from reason
-    except OSError as reason:
-        raise GraphFileError(f"{where} cannot be read, expected a file: {reason.strerror}") from reason
+    except (OSError, ValueError) as reason:  # a name with NUL is a ValueError
+        why = getattr(reason, "strerror", None) or reason
+        raise GraphFileError(f"{where} cannot be read, expected a file: {why}") from reason
     if not data.strip():
         raise GraphFileError(f"{where} is empty, expected a graph; check that it was written in full")
     if len(data) > _LARGEST:

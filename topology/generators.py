@@ -12,6 +12,7 @@ import networkx as nx
 
 from .arrays import AnyGraph
 from .errors import GeneratorError
+from .graph_sizes import require_size
 from .names import require_name
 
 _OURS = frozenset({"backend", "seed"})
@@ -39,7 +40,8 @@ def generate_graph(name: str, *, seed: int | None = None, **arguments: Any) -> A
 
     Raises:
         UnknownNameError: no generator has this name.
-        GeneratorError: arguments that the generator does not take, or from which it makes no graph.
+        GeneratorError: arguments that the generator does not take, from which it makes no graph, or one of more than
+            about 10⁷ edges.
 
     >>> len(generate_graph("small_world", n=30, k=4, p=0.1, seed=1))
     30
@@ -59,6 +61,7 @@ def generate_graph(name: str, *, seed: int | None = None, **arguments: Any) -> A
     if isinstance(arguments.get("create_using"), str):
         arguments["create_using"] = _graph_class(arguments["create_using"])
     _require_fit(name, taken, arguments)
+    require_size(name, arguments)
     if "seed" in taken:
         arguments["seed"] = SystemRandom().getrandbits(32) if seed is None else int(seed)
     try:

@@ -62,8 +62,9 @@ def _entries(where: Path) -> list[Any]:
             data = file.read(_LARGEST + 1)
     except FileNotFoundError as reason:
         raise GraphFileError(f"no file {where}, expected a sequence of graphs there; check the path") from reason
-    except OSError as reason:
-        raise GraphFileError(f"{where} cannot be read, expected a file: {reason.strerror}") from reason
+    except (OSError, ValueError) as reason:  # a name with NUL is a ValueError
+        why = getattr(reason, "strerror", None) or reason
+        raise GraphFileError(f"{where} cannot be read, expected a file: {why}") from reason
     if len(data) > _LARGEST:
         raise GraphFileError(f"{where} holds more than 16 MiB, expected less; make the sequence in Python")
     try:
@@ -91,7 +92,7 @@ def _inside(where: Path, number: int, name: str) -> Path:
         try:
             folder = where.parent.resolve()
             file = (where.parent / name).resolve()
-        except (OSError, RuntimeError) as reason:
+        except (OSError, RuntimeError, ValueError) as reason:
             raise GraphFileError(
                 f"entry {number} of {where} names {name!r:.60}, which leads nowhere: {reason}"
             ) from reason

@@ -61,12 +61,19 @@ def test_the_floor_on_virtual_is_the_predicted_one(case: Any, graph: str) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", BENCH.LARGE_CASES, ids=lambda case: case.name)
-@pytest.mark.parametrize(("measure", "runs"), [("slope", 12), ("floor", 4)])
+@pytest.mark.parametrize("measure", ["slope", "floor"])
 @pytest.mark.timeout(600)
-def test_fleet_virtual_and_rounds_agree(case: Any, measure: str, runs: int) -> None:
-    """200 players: each engine with the prediction, and the engines with each other."""
+def test_fleet_virtual_and_rounds_agree(case: Any, measure: str) -> None:
+    """200 players: each engine with the prediction, and the engines with each other.
+
+    Noise is all that tells one run of rounds from another, so that few give a slope.
+    """
+    if measure == "floor":
+        options: dict[str, Any] = {"runs": 4, "settled": BENCH.SETTLED / 2}
+    else:
+        options = {"runs": 4 if case.network.compute == BENCH.CONSTANT else 12}
     figures = {
-        name: getattr(BENCH, measure)(BENCH.LARGE, case, engine(case), runs)
+        name: getattr(BENCH, measure)(BENCH.LARGE, case, engine(case), **options)
         for name, engine in BENCH.ENGINES.items()
         if BENCH.plays(name, case)
     }

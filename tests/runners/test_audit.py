@@ -203,6 +203,21 @@ def test_a_density_ratio_tells_where_a_model_puts_too_much():
     assert fair.p > 0.01
 
 
+def test_a_density_ratio_of_fresh_rows_accuses_as_often_as_its_test_says():
+    """Rows that are compared are not among those that the population is estimated from, so that all are independent."""
+    runs, small, strengths = 200, [0, 0], []
+    for k in range(runs):
+        rng = np.random.default_rng([7, k])
+        members, others, published = (FAMILY.sample(np.zeros(6), n, rng) for n in (40, 40, 100))
+        lens = Lens(SPACE, Batch.concatenate([members, others]))
+        strengths.append(strength(density_ratio(lens, members, others, published, rng)))
+        small = [count + (strengths[-1].p < level) for count, level in zip(small, (0.05, 0.2), strict=True)]
+    assert {(s.members, s.others) for s in strengths} == {(40, 20)}
+    for count, level in zip(small, (0.05, 0.2), strict=True):
+        assert count <= binom.ppf(0.999, runs, level)
+    assert sum(s.auc_interval[0] <= 0.5 <= s.auc_interval[1] for s in strengths) >= binom.ppf(0.001, runs, 0.95)
+
+
 def test_exposure_of_a_guess_is_nothing():
     rng = np.random.default_rng(7)
     scores = [rng.random(2001) for _ in range(400)]
@@ -267,6 +282,10 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     assert [d["distance"] for d in told["distances"]] == [1, 2, 3]
     assert told["distances"][0]["canaries"]["nearest"]["true_positives"]["0.001"]["rate"] > 0.5
     assert told["distances"][0]["canaries"]["nearest"]["exposure_bits"] > 5
+    near = next(f for f in told["players"] if f["distance"] == 1)
+    assert near["tables"]["linkability"]["risk"] > 0.5
+    assert told["distances"][0]["tables"] == {}
+    assert "tables, greatest risk: " in result.stderr
     assert len(told["players"]) == 8  # of the middle player nobody is three steps away
     page = (run / "audit.html").read_text("utf-8")
     assert page.startswith("<!DOCTYPE html>")
@@ -274,6 +293,7 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     assert "<script" not in page
     assert "distance 1: LEAK" in page
     assert "Where it was audited" in page
+    assert "Singling out, linkability and inference" in page
     assert "kind: empirical" in page  # the experiment is written out
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from nashgossip.games import Gaussian, PlayerSpec
-from nashgossip.runners import ExperimentError, build_game, load_experiment
+from nashgossip.runners import ExperimentError, build_game, load_experiment, spec_here, summaries
 from nashgossip.runners.canaries import DECOYS, canaries_of, plant_canaries
+from nashgossip.runners.experiment import dump_experiment
 
 PLANTED = ["runner=rounds", "audit.batches=1", "audit.canaries=7", "data.rows=50"]
 
@@ -40,6 +41,14 @@ def test_the_seed_decides():
     )
     assert same == again
     assert same != other
+
+
+def test_players_who_read_their_own_rows_plant_the_same():
+    plan = load_experiment("ring", ["runner=ray", *PLANTED[1:]])
+    text, players = dump_experiment(plan), build_game(plan).specs
+    for player in (0, 7):
+        assert spec_here(text, player).data == players[player].data
+    assert [spec.rows for spec in summaries(text)] == [spec.rows for spec in players.values()]
 
 
 def test_no_canaries_among_rows_in_several_batches():

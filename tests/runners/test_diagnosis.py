@@ -149,11 +149,11 @@ WORLDS: dict[str, Network | None] = {
 def test_false_alarms_are_rare(
     generator: str, family: str, alpha: float, arguments: dict[str, Any], world: str
 ) -> None:
-    """Ten of the fifty seeds that docs/outcomes.md counts."""
+    """Five of the fifty seeds that docs/outcomes.md counts."""
     network = WORLDS[world]
     options = {} if network is None else {"network": network}
     names, converged, disagreed = set(), 0, 0
-    for seed in range(100, 110):
+    for seed in range(100, 105):
         game = game_of(weighted(generator, alpha, **arguments), family, seed=seed)
         outcome = play(game, "rounds" if network is None else "virtual", seed=seed, moves=200, **options)
         names |= set(signatures(outcome)) | ({outcome.outcome} - {"converged", "budget reached"})
@@ -161,7 +161,7 @@ def test_false_alarms_are_rare(
         disagreed += any(c.verdict == "disagrees" for c in outcome.diagnosis.comparisons)
     assert names == set()
     assert disagreed <= 1  # each comparison may be wrong once in a thousand runs
-    assert converged >= 8
+    assert converged >= 4
 
 
 def test_a_run_that_is_under_way_has_not_converged() -> None:

@@ -99,7 +99,7 @@ def test_the_floor_is_the_predicted_one(schedule: str) -> None:
 
 
 def test_a_fleet_in_rounds_settles_where_rounds_do() -> None:
-    game = game_of(100, synthetic_family("bernoulli", 3))
+    game = game_of(50, synthetic_family("bernoulli", 3))
     ours = squared_errors(game, FleetSchedule(), moves=400, seed=1)
     theirs = np.array([r.error_rms for r in play(game, "rounds", seed=2, moves=400).trace if r.time >= 20]) ** 2
     (one, one_error), (other, other_error) = mean_and_error(ours), mean_and_error(theirs)
@@ -109,7 +109,7 @@ def test_a_fleet_in_rounds_settles_where_rounds_do() -> None:
 
 @pytest.mark.parametrize("step", [StepSize(), pytest.param(StepSize(0.5), marks=pytest.mark.slow)])
 def test_a_fleet_in_rounds_is_as_fast_as_rounds(step: StepSize) -> None:
-    game = game_of(100, Gaussian((3,)), samples=5000, step=step, shift=10.0)
+    game = game_of(50, Gaussian((3,)), samples=5000, step=step, shift=10.0)
     ours, theirs = (play(game, runner, seed=1, moves=40) for runner in ("fleet", "rounds"))
     assert ours.prediction.rate == theirs.prediction.rate
     assert ours.rate == pytest.approx(ours.prediction.rate, rel=0.05)
@@ -119,7 +119,7 @@ def test_a_fleet_in_rounds_is_as_fast_as_rounds(step: StepSize) -> None:
 @pytest.mark.parametrize("schedule", ["poisson", *(pytest.param(s, marks=pytest.mark.slow) for s in SLOW)])
 def test_on_clocks_the_slope_is_the_predicted_one(schedule: str) -> None:
     """The mean over all players moves along the slowest mode of a regular graph; noise is 10⁻⁶ of the start."""
-    game = game_of(2000, Gaussian((3,)), samples=10**9, shift=10.0)
+    game = game_of(1000, Gaussian((3,)), samples=10**9, shift=10.0)
     slope = predict(game, prediction_schedule(game, SCHEDULES[schedule])).asymptotic_rate
     assert slope is not None
     goal = Oracle.of(game).equilibrium.mean(axis=0)

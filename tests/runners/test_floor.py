@@ -73,9 +73,9 @@ def moves_for(topology: str) -> int:
     return {"two anchored": 700, "complete": 500, "star": 500}.get(topology, 400)
 
 
-def window(outcome: Outcome, figure: str) -> NDArray[np.float64]:
-    """`[records, N]`: errors or regrets of all players over the last quarter of a run."""
-    start = 0.75 * outcome.trace[-1].time
+def window(outcome: Outcome, figure: str, share: float = 0.25) -> NDArray[np.float64]:
+    """`[records, N]`: errors or regrets of all players over the last quarter of a run, or another share of it."""
+    start = (1 - share) * outcome.trace[-1].time
     return np.stack([getattr(record, figure) for record in outcome.trace if record.time >= start])
 
 
@@ -134,12 +134,12 @@ def test_figures_are_exact_where_the_noise_does_not_depend_on_the_state(family: 
     The regret of the Gaussian is quadratic, so that its expectation is exact as well.
     """
     game = game_of(family, topology, samples=20)
-    runs = [play(game, seed=seed, moves=320) for seed in range(10)]
+    runs = [play(game, seed=seed, moves=160) for seed in range(10)]
     floor = predict(game).noise_floor_rms
     assert floor is not None
-    figures = {"errors": [(window(run, "errors") ** 2).mean() / floor**2 for run in runs]}
+    figures = {"errors": [(window(run, "errors", 0.5) ** 2).mean() / floor**2 for run in runs]}
     if family == "gaussian":
-        figures["regrets"] = [window(run, "regrets").mean() / predicted_regret(game).mean() for run in runs]
+        figures["regrets"] = [window(run, "regrets", 0.5).mean() / predicted_regret(game).mean() for run in runs]
     for ratios in figures.values():
         standard = np.std(ratios, ddof=1) / np.sqrt(len(ratios))
         assert abs(np.mean(ratios) - 1) < STANDARD_ERRORS * standard
@@ -170,7 +170,7 @@ def test_a_decreasing_step_goes_below_a_tenth_of_the_floor(family: str, topology
 
 def test_a_decreasing_step_follows_its_exact_law() -> None:
     """e ← A_t e + η_t W ε with A_t = (1 − η_t)I + η_t W gives the Gaussian's mean and covariance at any time."""
-    step, moves = StepSize(horizon=6.0), 200
+    step, moves = StepSize(horizon=6.0), 100
     game = game_of("gaussian", "ring", samples=20, step=step)
     oracle, w = Oracle.of(game), listening_matrix(game.graph)
     mean, covariance = oracle.start - oracle.equilibrium, np.zeros_like(w)

@@ -17,12 +17,15 @@ from nashgossip.runners import (
     play,
     read_records,
     rounds,
+    study,
     summaries,
     virtual,
 )
 from nashgossip.runners.audit_shadows import shadow_games
 from nashgossip.runners.privacy import with_new_noise
 from nashgossip.runners.records import PLAYER_SCHEMA
+from nashgossip.runners.spending import privacy_sentence
+from nashgossip.runners.study_measures import Played, measured
 from nashgossip.runners.where import answer_here
 
 SMALL = """\
@@ -188,6 +191,22 @@ def test_records_without_privacy_have_no_such_columns() -> None:
     assert read_records("run/records", "players").schema.names == PLAYER_SCHEMA.names
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "Privacy spent: ε up to 2, δ up to 1e-05; it shifts the equilibrium by RMS 0.03, predicted 0.02"),
+        ({"measured_cost_rms": None}, "ε up to 2, δ up to 1e-05; it shifts the equilibrium by RMS 0.02 predicted"),
+        ({"measured_cost_rms": None, "predicted_cost_rms": None}, "Privacy spent: ε up to 2, δ up to 1e-05"),
+    ],
+)
+def test_what_is_known_is_told_in_words(changes: dict[str, Any], told: str) -> None:
+    figures = {"epsilon_max": 2.0, "delta_max": 1e-5, "exhausted": 1, "predicted_cost_rms": 0.02}
+    sentence = privacy_sentence({**figures, "measured_cost_rms": 0.03, **changes})
+    assert sentence is not None
+    assert sentence.endswith(told)
+    assert privacy_sentence(dict.fromkeys(figures)) is None
+
+
 def test_the_terminal_and_the_report_tell_of_it() -> None:
     result = run("--set", PRIVATE, "--runner", "virtual", "--out", "run")
     told = "Privacy spent: ε up to 2, δ up to 1e-05; it shifts the equilibrium by RMS"
@@ -197,6 +216,34 @@ def test_the_terminal_and_the_report_tell_of_it() -> None:
     page = Path("run/report.html").read_text("utf-8")
     assert told in page
     assert "ε spent" in page
+
+
+@pytest.mark.slow
+def test_a_study_measures_the_cost() -> None:
+    found = study(
+        {
+            "experiment": "small.yaml",
+            "set": {"play.moves": 2},
+            "vary": {"privacy.epsilon": [1.0]},
+            "measure": ["privacy"],
+        },
+        out="study",
+        jobs=1,
+    )
+    assert [row["cost_predicted"] > 0 for row in found.table.to_pylist()] == [True] * 3
+    for row in found.table.to_pylist():
+        assert row["cost_measured"] == row["privacy_measured_cost_rms"]
+        assert row["cost_nats"] > 0
+        assert row["privacy_epsilon_max"] == 1.0
+    assert len({row["cost_measured"] for row in found.table.to_pylist()}) == 3  # other seeds, other rows and noise
+
+
+def test_without_privacy_a_study_measures_no_cost() -> None:
+    plan, game = load_experiment("small.yaml"), small()
+    outcome = play(game, "rounds", seed=1, moves=2)
+    found = measured(Played(plan, game, outcome, None, outcome.last), {"privacy": {}})
+    assert (found["cost_predicted"], found["cost_measured"], found["cost_nats"]) == (0.0, 0.0, 0.0)
+    assert found["privacy_epsilon_max"] is None
 
 
 def test_where_players_read_their_rows_the_laboratory_has_the_release() -> None:

@@ -201,6 +201,8 @@ def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
     assert "is no run directory: it holds no experiment.yaml" in result.stderr
     with pytest.raises(RunDirectoryError, match="is no run directory"):
         watch_app(tmp_path)
+    with pytest.raises(RunDirectoryError, match="is no run directory"):
+        watch_run(tmp_path / "notes.txt")
 
 
 def test_an_address_that_cannot_be_had_is_refused(run: RunDirectory) -> None:

@@ -22,12 +22,14 @@ def times(fresh: Fresh) -> list[float]:
     return list(fresh.run.column("time").to_pylist())
 
 
-@pytest.mark.parametrize("every", [1, 3, 7])
-def test_each_record_is_told_once_wherever_it_lies(tmp_path: Path, every: int) -> None:
+@pytest.mark.parametrize(
+    ("every", "more"), [(1, {}), (3, {}), (7, {}), (3, {"hostile": True, "private": True})], ids=str
+)
+def test_each_record_is_told_once_wherever_it_lies(tmp_path: Path, every: int, more: dict[str, bool]) -> None:
     tail = RunTail(tmp_path / "records", NAMES)
     assert tail.read().records == 0, "before the folder is there"
     told = list[float]()
-    with RecordWriter(tmp_path / "records", NAMES) as writer:
+    with RecordWriter(tmp_path / "records", NAMES, **more) as writer:
         for k in range(40):
             writer.write(record(k))
             if k % every == 0:

@@ -1,0 +1,236 @@
+"""What fuzzing has found, each input with the error that it is refused by now."""
+
+import json
+from collections import UserDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from nashgossip.agents import Message
+from nashgossip.agents.parcels import BundleError, opened
+from nashgossip.games import DatasetCorrupt, load_npz
+from nashgossip.runners import build_game, run_path
+from nashgossip.runners.checkpoint import CheckpointError
+from nashgossip.runners.command import app
+from nashgossip.runners.directory import RunDirectoryError
+from nashgossip.runners.experiment import ExperimentError, parse_experiment
+from nashgossip.runners.record_tables import RecordsError
+from nashgossip.runners.records import read_trace
+from nashgossip.runners.report import write_report
+from nashgossip.runners.storage import StorageError
+from nashgossip.runners.yaml_text import YamlError, read_yaml
+from nashgossip.topology import GeneratorError, GraphFileError, generate_graph, read_graph, read_sequence
+
+from .test_checkpoints import go_on, state
+from .test_data_files import _npy, _zip
+from .test_experiments import BOMB
+from .test_messages import Endless, Liar, Proud, Rude, RudeMapping, listener
+from .test_records import _laid_out, template
+
+GOOD = {"x": np.zeros((2, 2))}
+
+
+@pytest.mark.parametrize(
+    ("reason", "sender", "sequence", "content"),
+    [
+        ("sender", Rude(), 0, GOOD),
+        ("sequence", "a", Proud(1), GOOD),
+        ("type", "a", 0, {"x": Rude()}),
+        ("type", "a", 0, {"x": [Rude()]}),
+        ("type", "a", 0, {"x": Endless()}),
+        ("type", "a", 0, {"x": [[Endless()]]}),
+        ("type", "a", 0, {"x": np.zeros((60, 2)).view(Liar)}),
+        ("type", "a", 0, RudeMapping()),
+        ("space", "a", 0, UserDict({Proud(1): np.zeros((2, 2))})),
+        ("size", "a", 0, {"x": np.broadcast_to(0.0, (2**40, 2))}),
+    ],
+)
+def test_a_message_with_methods_of_its_own_is_refused(reason: str, sender: Any, sequence: Any, content: Any) -> None:
+    player = listener()
+    assert player.receive(Message.received(sender, sequence, content)) == reason
+    assert player.rejected == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    "sent", [0, [], {}, ([],), ([("a", 0, ["p"], 3)], []), ([("a", 0, [[]], GOOD)], []), ([], [[]])]
+)
+def test_what_is_no_bundle_is_refused_as_a_whole(sent: Any) -> None:
+    with pytest.raises(BundleError, match="came that is no bundle .* play all actors with one version of nashgossip"):
+        list(opened(sent, []))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (BOMB, "values once aliases are written out, expected at most 1000000"),
+        ("a: &a [*a]", "an alias of what the alias is in; write it out"),
+        ("a: !!bool maybe", "a value does not fit its tag"),
+        ("a: !!python/name:os.system", "could not determine a constructor|the tag 'tag:yaml.org,2002:python"),
+        ("a: !!binary aGVsbG8=", "the tag 'tag:yaml.org,2002:binary', expected plain values"),
+        ("a: 2024-02-02", "2024-02-02, which YAML takes for a date; put it in quotes"),
+        ("a: 0x" + "f" * 5000, "a number of 5002 digits, expected at most 100"),
+        ("[" * 900, "nested more than 100 deep; make it flatter"),
+        ("[" * 200 + "]" * 200, "nested more than 100 deep; make it flatter"),
+        ('a: "\\ud800"', "which is no text; leave surrogates out"),
+        ("a" * ((1 << 24) + 1), "has 16777217 characters, expected at most 16777216"),
+    ],
+)
+def test_yaml_that_is_no_plain_text_is_refused(text: str, told: str) -> None:
+    with pytest.raises(YamlError, match=told):
+        read_yaml(text)
+
+
+PLAN = "name: a\nmodel: {{family: gaussian, dimension: {dimension}}}\ndata: {{rows: {rows}}}\ntopology: {topology}\n"
+RING = "{generator: ring, arguments: {n: 4}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "told"),
+    [
+        (PLAN.format(dimension=4, rows=10**12, topology=RING), ExperimentError, "data.rows: .* less than or equal to"),
+        (
+            PLAN.format(dimension=10**9, rows=9, topology=RING),
+            ExperimentError,
+            "model.dimension: .* less than or equal",
+        ),
+        (
+            PLAN.format(dimension=5000, rows=10**6, topology=RING),
+            ExperimentError,
+            r"2e\+10 values, expected at most 5e\+08",
+        ),
+        (
+            PLAN.format(dimension=2, rows=9, topology=RING.replace("4", str(10**12))),
+            GeneratorError,
+            "ring has n=1000000000000, expected at most 1,000,000; make a smaller graph",
+        ),
+        (
+            PLAN.format(dimension=2, rows=9, topology='{file: "a\\0b.graphml"}'),
+            GraphFileError,
+            "cannot be read, expected a file",
+        ),
+        (
+            "name: a\nmodel: {kind: table}\ndata: {source: random-tables, options: {seed: a}}\ntopology: " + RING,
+            ExperimentError,
+            "data.options has a value that cannot be taken",
+        ),
+        (
+            "name: a\nmodel: {kind: table}\ndata: {source: random-tables, options: {rows: 100000000}}\ntopology: "
+            + RING,
+            ValueError,
+            "at most 10,000,000 rows in all",
+        ),
+    ],
+)
+def test_an_experiment_that_asks_for_too_much_is_refused(text: str, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        build_game(parse_experiment(text))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        ("complete", {"n": 10**5}, "expected at most 3,000"),
+        ("hypercube_graph", {"n": 40}, "expected at most 16"),
+        ("balanced_tree", {"r": 9, "h": 60}, "edges, expected at most 10,000,000"),
+        ("grid_graph", {"dim": [1000, 1000, 1000]}, "expected at most 10,000"),
+        ("gnp_random_graph", {"n": 10_000, "p": 0.9}, "about 4.5e\\+07 edges, expected at most"),
+        ("random_regular_graph", {"n": 10**6, "d": 40}, "about 4e\\+07 edges"),
+    ],
+)
+def test_a_graph_that_would_fill_the_memory_is_refused(name: str, arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(GeneratorError, match=told):
+        generate_graph(name, **arguments)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "a/" * 3000])
+def test_a_name_that_no_file_can_have_is_a_wrong_request(name: str) -> None:
+    with pytest.raises(
+        StorageError, match="can name no file, expected names of at most 255 bytes without NUL; mend the"
+    ):
+        run_path(name)
+    for command in (["run", name], ["resume", name], ["report", name], ["run", "ring", "--out", name]):
+        assert CliRunner().invoke(app, command).exit_code == 2
+
+
+def test_graph_files_of_impossible_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(GraphFileError, match="cannot be read, expected a file"):
+        read_graph("a\0b.graphml")
+    (tmp_path / "s.json").write_text('[{"time": 0, "file": "\\ud800.txt"}]', "utf-8")
+    with pytest.raises(GraphFileError, match="leads nowhere"):
+        read_sequence(tmp_path / "s.json")
+
+
+def test_an_array_whose_header_is_no_literal_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(_zip({"x.npy": _npy("(" * 50)}))
+    with pytest.raises(DatasetCorrupt, match="no archive of plain arrays as numpy.savez writes it, or is damaged"):
+        load_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("time", float("nan")),
+        ("time", []),
+        ("every", 1e-300),
+        ("every", 0.0),
+        ("sequence", 0),
+        ("queue", [[-1e300, 1, 1, "move", [0, 0]]]),
+        ("queue", [[1.5, 1, 1, "move", [0, 0]], [1.5, 1, 1, "move", [0, 0]]]),
+        ("queue", [[1.5, 1, 1, "move", [-1, 0]]]),
+        ("queue", [[1.5, 1, 1, "deliver", [0, 1, 0, 7]]]),
+        ("queue", [[1.5, 1, 1, "nothing", [0]]]),
+        ("counts", {"delivered": "many"}),
+        ("presence", None),
+        ("players", []),
+    ],
+)
+def test_a_state_that_play_could_not_go_on_from_is_refused(key: str, value: Any, tmp_path: Path) -> None:
+    """Some of these would have been played without end."""
+    with pytest.raises(CheckpointError, match=r"the state (is not one of this game|has an observation every)"):
+        go_on({**state(), key: value}, tmp_path)
+
+
+def _records(tmp_path: Path, name: str, change: Any) -> Path:
+    whole = pq.read_table(pa.BufferReader(template()[f"records/{name}-00000.parquet"]))
+    sink = pa.BufferOutputStream()
+    pq.write_table(change(whole), sink)
+    return _laid_out({f"records/{name}-00000.parquet": sink.getvalue().to_pybytes()}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("run", lambda t: t.drop_columns(["messages"]), "column 'messages' has unknown values"),
+        ("run", lambda t: t.set_column(0, "time", pa.nulls(len(t), pa.float64())), "column 'time' has unknown values"),
+        ("run", lambda t: t.set_column(0, "time", pa.array(["x"] * len(t))), "do not fit: Failed to parse string"),
+        ("players", lambda t: t.slice(1), "rows of players for 7 records, expected one for each player and record"),
+    ],
+)
+def test_records_of_other_columns_or_players_are_refused(name: str, change: Any, told: str, tmp_path: Path) -> None:
+    run = _records(tmp_path, name, change)
+    with pytest.raises(RecordsError, match=told):
+        list(read_trace(run / "records"))
+    (run / "players.json").unlink()
+    assert CliRunner().invoke(app, ["resume", str(run)]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("diagnosis", {"signatures": []}, "holds what no run writes"),
+        ("diagnosis", {"reasons": None, "signatures": [1], "outcome": ""}, "holds what no run writes"),
+        ("diagnosis", [], "diagnosis.json is not JSON of a run .*it holds a list, expected a dict"),
+        ("summary", {"outcome": 3}, "holds what no run writes"),
+        ("about", {"versions": "."}, "holds what no run writes"),
+        ("about", ".", "about.json is not JSON of a run .*it holds a str, expected a dict"),
+    ],
+)
+def test_a_report_of_files_that_no_run_writes_is_refused(name: str, value: Any, told: str, tmp_path: Path) -> None:
+    run = _laid_out({f"{name}.json": json.dumps(value).encode()}, tmp_path)
+    with pytest.raises(RunDirectoryError, match=told):
+        write_report(run)

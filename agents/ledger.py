@@ -160,7 +160,7 @@ def least_noise(privacy: Privacy, schedule: Sequence[tuple[float, int]]) -> floa
         PrivacyError: no noise does it: ε is too small for the orders that are counted at.
 
     >>> round(least_noise(Privacy(epsilon=2.0), [(0.01, 1000)]), 2)
-    1.04
+    1.02
     """
     return _least_noise(Privacy(privacy.epsilon, privacy.delta), tuple(schedule))
 

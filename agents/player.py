@@ -276,9 +276,12 @@ class Player:
     def number_from(self, sequence: int) -> None:
         """Numbers the publications to come from `sequence` on, or from where they are if that is higher.
 
-        A player taken back to an earlier state has sent messages since that its neighbours would hold for newer.
+        A player taken back to an earlier state has sent messages since that its neighbours would hold for newer. One
+        with privacy learns with other random numbers than it did then: noise that is drawn twice could be taken away.
         """
         self._speaker.number_from(sequence)
+        if self.privacy_spent is not None:
+            cast("Any", self._streams["learn"].bit_generator).advance(sequence)
 
     def state(self) -> State:
         """Everything that the next move depends on."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from nashgossip.agents import HasPrivacy, LiftsPrivacy, PrivacyPlan, Source, check_model
+from nashgossip.agents import HasPrivacy, LiftsPrivacy, Player, PrivacyPlan, Source, check_model
 from nashgossip.agents.inspection import estimate_regret
 from nashgossip.agents.models import HVAE, Fast
 from nashgossip.agents.models.private_hierarchy import PrivateHierarchy
@@ -123,6 +123,21 @@ def test_the_laboratorys_clone_is_neither_stopped_nor_paid_for_by_the_player():
     assert found.gain > 3 * found.error
     assert clones[0].steps == model.steps + 15
     assert model.privacy_spent() == spent
+
+
+@pytest.mark.parametrize("privacy", [None, Privacy(2.0)])
+def test_a_player_taken_back_never_draws_the_same_noise_again(privacy):
+    def player() -> Player:
+        alone: dict[str, Any] = {"self_weight": 1.0, "neighbours": {}, "listeners": {}}
+        return Player("a", small(privacy), data=own_rows(60), samples=5, seed=0, index=0, **alone)
+
+    first, again = player(), player()
+    first.open()
+    again.load(first.state())
+    again.number_from(1 << 32)
+    first.move()
+    again.move()
+    assert same(first.model, again.model) == (privacy is None)
 
 
 # --- what one row can do ---------------------------------------------------------------------------------------

@@ -197,6 +197,6 @@ def _newest(folder: RunPath, keys: set[str]) -> Any:
     saved = load_tree(found[-1])
     parts = saved.get("parts") if isinstance(saved, dict) else None
     counted = isinstance(parts, dict) and all(type(count) is int and count >= 0 for count in parts.values())
-    if not (isinstance(saved, dict) and keys <= set(saved) and counted and {"run", "players", "looks"} <= set(parts)):
+    if not (isinstance(saved, dict) and keys <= set(saved) and counted and {"run", "players", "looks"} <= set(parts or ())):
         raise CheckpointError(f"checkpoint {found[-1]} is not one of a run; remove it to go on from the one before")
     return saved

@@ -196,8 +196,8 @@ def _newest(folder: RunPath, keys: set[str]) -> Any:
         raise CheckpointError(f"{folder.parent} holds no checkpoint; play it again with `nashgossip run`")
     saved = load_tree(found[-1])
     parts = saved.get("parts") if isinstance(saved, dict) else None
-    counted = isinstance(parts, dict) and all(type(count) is int and count >= 0 for count in parts.values())
-    named = isinstance(parts, dict) and {"run", "players", "looks"} <= set(parts)
-    if not (isinstance(saved, dict) and keys <= set(saved) and counted and named):
+    counts = parts if isinstance(parts, dict) and {"run", "players", "looks"} <= set(parts) else {"none": -1}
+    counted = all(type(count) is int and count >= 0 for count in counts.values())
+    if not (isinstance(saved, dict) and keys <= set(saved) and counted):
         raise CheckpointError(f"checkpoint {found[-1]} is not one of a run; remove it to go on from the one before")
     return saved

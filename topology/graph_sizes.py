@@ -113,13 +113,12 @@ def _size(name: str, value: Any) -> int | None:
     """What a whole number, or a list of them, counts for; None for anything else."""
     if isinstance(value, int):
         return abs(int(value))
-    if not isinstance(value, list | tuple) or not value or not all(isinstance(one, int) for one in value):
-        return None
-    sizes = [abs(int(one)) for one in value]
-    return math.prod(sizes) if name == "grid_graph" else sum(sizes)
+    if isinstance(value, list | tuple) and value and all(isinstance(one, int) for one in value):
+        return int(math.prod(map(abs, value)) if name == "grid_graph" else sum(map(abs, value)))
+    return None
 
 
 def _capped_power(base: Any, exponent: Any) -> int:
     if not (isinstance(base, int) and isinstance(exponent, int)) or base < 2 or exponent < 0:
         return 1
-    return base ** min(exponent, 64) if base < 100 or exponent < 5 else _MOST_EDGES + 1
+    return int(base ** min(exponent, 64)) if base < 100 or exponent < 5 else _MOST_EDGES + 1

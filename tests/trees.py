@@ -15,7 +15,7 @@ def frozen(tree: Any) -> Any:
     if isinstance(tree, Batch):
         return frozen(dict(tree.arrays))
     if isinstance(tree, Mapping):
-        return {str(key): frozen(value) for key, value in tree.items()}
+        return {key: frozen(value) for key, value in tree.items()}
     return [frozen(value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 

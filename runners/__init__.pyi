@@ -77,6 +77,7 @@ from .rounds import rounds as rounds
 from .sheets import Sheet as Sheet
 from .sheets import read_sheets as read_sheets
 from .signatures import Signature as Signature
+from .simulation import Simulation as Simulation
 from .stages import Change as Change
 from .stages import Stages as Stages
 from .stages import present_game as present_game
@@ -104,7 +105,6 @@ from .study_view import Study as Study
 from .study_view import read_study as read_study
 from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
-from .virtual import Simulation as Simulation
 from .virtual import virtual as virtual
 from .watch import WatchError as WatchError
 from .watch import watch_app as watch_app

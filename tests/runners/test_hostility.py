@@ -26,7 +26,7 @@ from nashgossip.runners.deployment import Deployment
 from nashgossip.runners.honesty import has_hostile
 from nashgossip.runners.network import Network
 from nashgossip.runners.records import RUN_SCHEMA, RecordWriter
-from nashgossip.runners.virtual import Simulation
+from nashgossip.runners.simulation import Simulation
 
 SMALL = """\
 name: small

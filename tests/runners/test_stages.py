@@ -20,8 +20,9 @@ from nashgossip.runners.last_stage import last_stage
 from nashgossip.runners.monitor import Record
 from nashgossip.runners.network import Churn, Duration, Link, Network
 from nashgossip.runners.records import read_trace
+from nashgossip.runners.simulation import Simulation
 from nashgossip.runners.stages import Stages, present_game
-from nashgossip.runners.virtual import Simulation, virtual
+from nashgossip.runners.virtual import virtual
 from nashgossip.topology import GraphSequence, attach_alpha, generate_graph, membership, mixing_matrix, spectral_radius
 
 SPACE = Space((Variable("x", "real"),))

@@ -66,7 +66,7 @@ from .playing import ENGINES as ENGINES
 from .playing import play as play
 from .reading import RunView as RunView
 from .reading import read_run as read_run
-from .record_tables import RecordsError as RecordsError
+from .record_files import RecordsError as RecordsError
 from .record_tables import Recovered as Recovered
 from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records

@@ -15,7 +15,8 @@ from ..agents import RegretEstimate, Scores
 from .examination import Look
 from .monitor import Record
 from .observation import PlayerView
-from .record_tables import RecordsError, RecordTable, Recovered, read_table
+from .record_files import RecordsError, read_table
+from .record_tables import RecordTable, Recovered
 from .storage import RunPath, run_path
 from .views import PlayerArrays
 

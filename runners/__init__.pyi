@@ -44,7 +44,6 @@ from .machine import available_cpus as available_cpus
 from .machine import available_memory as available_memory
 from .machine import whole_cpus as whole_cpus
 from .monitor import Monitor as Monitor
-from .monitor import Record as Record
 from .network import Churn as Churn
 from .network import Duration as Duration
 from .network import Link as Link
@@ -66,6 +65,7 @@ from .playing import ENGINES as ENGINES
 from .playing import play as play
 from .reading import RunView as RunView
 from .reading import read_run as read_run
+from .record import Record as Record
 from .record_files import RecordsError as RecordsError
 from .record_tables import Recovered as Recovered
 from .records import RecordWriter as RecordWriter

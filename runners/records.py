@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..agents import RegretEstimate, Scores
 from .examination import Look
-from .monitor import Record
 from .observation import PlayerView
+from .record import Record
 from .record_files import RecordsError, read_table
 from .record_tables import RecordTable, Recovered
 from .storage import RunPath, run_path

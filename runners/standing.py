@@ -16,10 +16,11 @@ from .experiment import Experiment
 from .fleet_outcome import diagnose_fleet
 from .foresight import played_schedule, stages_of
 from .last_stage import last_stage
-from .monitor import Monitor, Record, Totals
+from .monitor import Monitor
 from .network import Network
 from .observation import PlayerView
 from .reading import RunView
+from .record import Record, Totals
 from .session import engine_options, staged
 
 _MOST_PLAYERS = 3_000

@@ -2,11 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from nashgossip.agents import Player, seats
 from nashgossip.agents.ensemble import Ensemble
@@ -14,7 +12,6 @@ from nashgossip.games import Defence, FreeRider, Game, Mute, Poisoner, Screen, T
 from nashgossip.runners import (
     ExperimentError,
     build_game,
-    command,
     experiment_names,
     load_experiment,
     play,
@@ -29,6 +26,7 @@ from nashgossip.runners.records import RUN_SCHEMA, RecordWriter
 from nashgossip.runners.simulation import Simulation
 
 from ..ray_runs import ray_session
+from ..small_runs import run, small
 
 SMALL = """\
 name: small
@@ -45,16 +43,6 @@ GUARDED = "defence={screen: {limit: 0.3}, trust: {rate: 0.5}, clip: 0.3, rows: 3
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(SMALL)
-
-
-def small(*settings: str) -> Game:
-    game = build_game(load_experiment("small.yaml", list(settings)))
-    assert isinstance(game, Game)
-    return game
-
-
-def run(*arguments: str) -> Any:
-    return CliRunner().invoke(command.app, ["run", "small.yaml", *arguments], catch_exceptions=False)
 
 
 def test_players_are_seated_by_name_and_by_share() -> None:

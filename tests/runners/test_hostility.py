@@ -22,7 +22,8 @@ from nashgossip.runners import (
 from nashgossip.runners.deployment import Deployment
 from nashgossip.runners.honesty import has_hostile
 from nashgossip.runners.network import Network
-from nashgossip.runners.records import RUN_SCHEMA, RecordWriter
+from nashgossip.runners.record_schemas import RUN_SCHEMA
+from nashgossip.runners.records import RecordWriter
 from nashgossip.runners.simulation import Simulation
 
 from ..ray_runs import ray_session

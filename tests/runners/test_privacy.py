@@ -23,7 +23,7 @@ from nashgossip.runners import (
 )
 from nashgossip.runners.audit_shadows import shadow_games
 from nashgossip.runners.privacy import with_new_noise
-from nashgossip.runners.records import PLAYER_SCHEMA
+from nashgossip.runners.record_schemas import PLAYER_SCHEMA
 from nashgossip.runners.spending import privacy_sentence
 from nashgossip.runners.study_measures import Played, measured
 from nashgossip.runners.where import answer_here

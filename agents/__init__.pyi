@@ -27,8 +27,8 @@ from .mailbox import Letter as Letter
 from .mailbox import Mailbox as Mailbox
 from .message import Message as Message
 from .minibatches import minibatches as minibatches
+from .model_errors import ModelError as ModelError
 from .ngram import NgramModel as NgramModel
-from .player import ModelError as ModelError
 from .player import Neighbour as Neighbour
 from .player import Player as Player
 from .protocols import GenerativeModel as GenerativeModel

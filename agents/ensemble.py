@@ -9,8 +9,9 @@ from typing import Any, NoReturn, TypeVar, final
 
 from .hosting import Archive
 from .message import Message
+from .model_errors import ModelError
 from .parcels import Parcel, parcels_of
-from .player import ModelError, Player
+from .player import Player
 from .protocols import State
 from .seat import Seat
 from .speaker import Move

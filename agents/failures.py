@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, final
 
 from .hosting import Failure, HostPlan
-from .player import ModelError
+from .model_errors import ModelError
 
 
 @final

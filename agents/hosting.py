@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..games import PrivacySpent
 from .message import Message
-from .player import ModelError
+from .model_errors import ModelError
 from .seat import Seat
 
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar, final
 from .ensemble import Ensemble
 from .failures import Failures
 from .hosting import PlayerReport
-from .player import ModelError, Player
+from .model_errors import ModelError
+from .player import Player
 from .side_thread import SideThread
 
 T = TypeVar("T")

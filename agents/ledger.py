@@ -213,8 +213,5 @@ def _accounting() -> tuple[Any, Any]:
         import dp_accounting
         from dp_accounting import rdp
     except ModuleNotFoundError as error:
-        raise PrivacyError(
-            f"privacy needs the extra 'privacy', and {error.name} is not installed: pip install 'nashgossip[privacy]', "
-            "or make install-dev in a checkout"
-        ) from None
+        raise PrivacyError.without_extra("privacy", error) from None
     return dp_accounting, rdp

@@ -1,6 +1,6 @@
 """A player: private data, a model, a mailbox and random streams. No clock, no network, no threads of its own."""
 
-__all__ = ["ModelError", "Neighbour", "Player"]
+__all__ = ["Neighbour", "Player"]
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -14,6 +14,7 @@ from .conduct import Way
 from .inspection import RegretEstimate, estimate_regret
 from .mailbox import Letter, Mailbox
 from .message import Message
+from .model_errors import ModelError, generate_rows
 from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, HasPrivacy, Source, State
 from .scores import Scores, score
 from .sources import heard_sources, own_sources, scaled
@@ -22,20 +23,6 @@ from .streams import PURPOSES, stream
 
 if TYPE_CHECKING:
     from .defence import Guard  # a player without a defence does not pay for it
-
-
-class ModelError(RuntimeError):
-    """A player's model raised, or gave back something that is not a batch of its space. Names player, move and cause.
-
-    Not `BatchError`: that is a neighbour's bad message, which is counted and does not stop the player.
-    """
-
-    def __init__(self, player: str, move: int, cause: str) -> None:
-        super().__init__(f"the model of player {player} failed at move {move}: {cause}")
-        self.player, self.move, self.cause = player, move, cause
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ModelError, (self.player, self.move, self.cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +192,7 @@ class Player:
         except BoundaryError:
             return None
         except Exception as error:
-            raise self._failure(self.moves, "log_density", error) from error
+            raise ModelError.of(self.name, self.moves, "log_density", error) from error
 
     def estimate_regret(self, steps: int) -> RegretEstimate | None:
         """What the player would gain by `steps` more calls of `learn` on what it learns from now: see `RegretEstimate`.
@@ -224,7 +211,7 @@ class Player:
         except BoundaryError:
             return None
         except Exception as error:
-            raise self._failure(self.moves, "learn or log_density of a clone", error) from error
+            raise ModelError.of(self.name, self.moves, "learn or log_density of a clone", error) from error
 
     def score(self, test: Batch, label: str) -> Scores | None:
         """How it does on labelled test rows; None while the model knows nothing.
@@ -240,7 +227,7 @@ class Player:
             held = {name for rows in self._data for name in rows.space.names}
             return score(self.model, test, label, held or None)
         except Exception as error:
-            raise self._failure(self.moves, "class_probabilities or log_density", error) from error
+            raise ModelError.of(self.name, self.moves, "class_probabilities or log_density", error) from error
 
     @property
     def mean_parameters(self) -> Any:
@@ -254,7 +241,7 @@ class Player:
         try:
             return cast("HasMeanParameters", self.model).mean_parameters
         except Exception as error:
-            raise self._failure(self.moves, "mean_parameters", error) from error
+            raise ModelError.of(self.name, self.moves, "mean_parameters", error) from error
 
     @property
     def shares(self) -> Mapping[Hashable, float] | None:
@@ -312,29 +299,15 @@ class Player:
             self._guard.load(state["guard"])
         self._speaker.load(state)
 
-    def _failure(self, number: int, method: str, error: Exception) -> ModelError:
-        return ModelError(str(self.name), number, f"{method} raised {type(error).__name__}: {error}")
-
     def _learn(self, sources: list[Source], number: int) -> None:
         try:
             self.model.learn(sources, self._streams["learn"])
         except Exception as error:
-            raise self._failure(number, "learn", error) from error
+            raise ModelError.of(self.name, number, "learn", error) from error
         self._ready = True
 
     def _generate(self, n: int, purpose: str) -> Batch:
-        try:
-            batch = self.model.generate(n, self._streams[purpose])
-        except Exception as error:
-            raise self._failure(self.moves, "generate", error) from error
-        if not isinstance(batch, Batch) or batch.space != self.model.space or len(batch) != n:
-            found = f"{len(batch)} rows over {batch.space.names}" if isinstance(batch, Batch) else type(batch).__name__
-            raise ModelError(
-                str(self.name),
-                self.moves,
-                f"generate({n}) gave {found}, expected {n} rows over {self.model.space.names}",
-            )
-        return batch
+        return generate_rows(self.model, n, self._streams[purpose], player=self.name, move=self.moves)
 
     def _sources(self, *, settle: bool) -> list[Source]:
         """What a move learns from, weights summing to 1; what a guard leaves out is counted as `screened`."""

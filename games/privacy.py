@@ -11,6 +11,14 @@ class PrivacyError(ValueError):
     Not `GameError`, which is about parts that do not fit together: a budget is checked before there is a game.
     """
 
+    @staticmethod
+    def without_extra(what: str, error: ModuleNotFoundError) -> "PrivacyError":
+        """That `what` needs a package of the extra `privacy`, whose import raised `error`."""
+        return PrivacyError(
+            f"{what} needs the extra 'privacy', and {error.name} is not installed: pip install 'nashgossip[privacy]', "
+            "or make install-dev in a checkout"
+        )
+
 
 @dataclass(frozen=True)
 class Privacy:

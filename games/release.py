@@ -85,10 +85,7 @@ def noise_multiplier(epsilon: float, delta: float) -> float:
     try:
         from dp_accounting import get_sigma_gaussian  # a second of imports, for private players alone
     except ModuleNotFoundError as error:
-        raise PrivacyError(
-            f"privacy needs the extra 'privacy', and {error.name} is not installed: pip install 'nashgossip[privacy]', "
-            "or make install-dev in a checkout"
-        ) from None
+        raise PrivacyError.without_extra("privacy", error) from None
     return float(get_sigma_gaussian(epsilon, delta))
 
 

@@ -44,7 +44,6 @@ from .machine import available_cpus as available_cpus
 from .machine import available_memory as available_memory
 from .machine import whole_cpus as whole_cpus
 from .monitor import Monitor as Monitor
-from .monitor import Record as Record
 from .network import Churn as Churn
 from .network import Duration as Duration
 from .network import Link as Link
@@ -66,7 +65,8 @@ from .playing import ENGINES as ENGINES
 from .playing import play as play
 from .reading import RunView as RunView
 from .reading import read_run as read_run
-from .record_tables import RecordsError as RecordsError
+from .record import Record as Record
+from .record_files import RecordsError as RecordsError
 from .record_tables import Recovered as Recovered
 from .records import RecordWriter as RecordWriter
 from .records import read_records as read_records
@@ -77,6 +77,7 @@ from .rounds import rounds as rounds
 from .sheets import Sheet as Sheet
 from .sheets import read_sheets as read_sheets
 from .signatures import Signature as Signature
+from .simulation import Simulation as Simulation
 from .stages import Change as Change
 from .stages import Stages as Stages
 from .stages import present_game as present_game
@@ -104,7 +105,6 @@ from .study_view import Study as Study
 from .study_view import read_study as read_study
 from .table_games import random_table_game as random_table_game
 from .views import PlayerArrays as PlayerArrays
-from .virtual import Simulation as Simulation
 from .virtual import virtual as virtual
 from .watch import WatchError as WatchError
 from .watch import watch_app as watch_app

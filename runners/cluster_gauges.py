@@ -9,7 +9,7 @@ import numpy as np
 
 from ..games import Game, NoClosedFormError, Oracle
 from .cluster_metrics import PlayerMetrics
-from .monitor import Record
+from .record import Record
 
 _EVERY_S = 2.0
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ray.util.metrics import Gauge
 
-from .monitor import Record
+from .record import Record
 from .views import total_moves, total_rejected
 
 _PLAYER = {

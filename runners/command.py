@@ -21,7 +21,7 @@ from .neural_games import build_watch
 from .observers import require_observers
 from .outcome import Outcome
 from .playing import ENGINES
-from .record_tables import RecordsError
+from .record_files import RecordsError
 from .session import Interrupted, Session, deployment_of, engine_options, staged
 from .start_estimate import TooLargeError
 from .storage import RunPath, run_path

@@ -10,7 +10,7 @@ import numpy as np
 from ..games import Game, Prediction
 from .agreement import Comparison, compare
 from .evidence import Array, Evidence, critical, fit, gather
-from .monitor import Record
+from .record import Record
 from .rhythm import Rhythm, find_rhythm
 from .signatures import Signature, find_signatures, names_of
 

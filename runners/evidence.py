@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ..games import BoundaryError, Game, GameError, NoClosedFormError, Oracle, Prediction, predict
 from ..games.schedule import Schedule
 from ..topology import UnanchoredError, validate
-from .monitor import Record
 from .observation import PlayerView
+from .record import Record
 from .views import PlayerArrays
 
 Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ from ..games import Prediction
 from .agreement import compare
 from .diagnosis import Diagnosis
 from .evidence import critical, fit
-from .monitor import Record
+from .record import Record
 
 _TOLERANCE = 0.2
 _SIGNIFICANCE = 1e-3

@@ -14,8 +14,8 @@ from .deployment import Deployment
 from .directory import RunDirectory
 from .experiment import Experiment
 from .records import RecordWriter, read_records
+from .simulation import Simulation
 from .storage import RunPath, write_whole
-from .virtual import Simulation
 
 _CLUSTER = "cluster.json"
 

@@ -8,8 +8,8 @@ from itertools import compress
 
 import numpy as np
 
-from .monitor import Record
 from .observation import PlayerView
+from .record import Record
 from .stages import Change, Stages
 
 _WINDOW = 0.25

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, final
 
 from .examination import Look
-from .monitor import Record
 from .observers import closing_figures, look_figures, record_figures
 from .outcome import Outcome
+from .record import Record
 
 _LONGEST = 6000
 _MOST = 100

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, final
 
 from .examination import Look
-from .monitor import Record
 from .observers import closing_figures, look_figures, record_figures
 from .outcome import Outcome
+from .record import Record
 
 
 @final

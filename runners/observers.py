@@ -24,9 +24,9 @@ import numpy as np
 
 from .examination import Look
 from .experiment import Experiment, ExperimentError
-from .monitor import Record
 from .observer_sections import ObserveSection
 from .outcome import Outcome
+from .record import Record
 from .storage import RunPath, is_local
 
 _PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}

@@ -17,8 +17,9 @@ from .finite import finite
 from .fleet_outcome import PlayerOutcomes, diagnose_fleet
 from .honesty import honest_error
 from .last_stage import changes_of, last_stage
-from .monitor import Monitor, Record
+from .monitor import Monitor
 from .observation import Observation
+from .record import Record
 from .spending import privacy_figures
 from .stages import Change
 from .views import total_moves

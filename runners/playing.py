@@ -11,10 +11,11 @@ from ..topology import require_name
 from .examination import Examiner, Look
 from .foresight import played_schedule, stages_of
 from .looks import Looks
-from .monitor import Monitor, Record
+from .monitor import Monitor
 from .network import Network
 from .observation import Engine, Observation
 from .outcome import Outcome, conclude
+from .record import Record
 from .stages import Change
 
 ENGINES = ("fleet", "ray", "rounds", "virtual")

@@ -23,8 +23,9 @@ from .directory import RunDirectory, RunDirectoryError
 from .examination import Look
 from .experiment import Experiment, load_experiment
 from .journal import read_journal
-from .record_tables import half_note, half_written, read_table
-from .records import PLAYER_SCHEMA, RUN_SCHEMA, read_looks
+from .record_files import half_note, half_written, read_table
+from .record_schemas import PLAYER_SCHEMA, RUN_SCHEMA
+from .records import read_looks
 from .storage import RunPath, is_local, listing
 
 _BAD_EVENTS = ("warning", "error")

@@ -1,6 +1,6 @@
 """Records of a run on disk: what every observation and close look showed, streamed as it comes."""
 
-__all__ = ["PLAYER_SCHEMA", "RUN_SCHEMA", "RecordWriter", "read_looks", "read_records", "read_trace"]
+__all__ = ["RecordWriter", "read_looks", "read_records", "read_trace"]
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,62 +13,20 @@ from numpy.typing import NDArray
 
 from ..agents import RegretEstimate, Scores
 from .examination import Look
-from .monitor import Record
 from .observation import PlayerView
-from .record_tables import RecordsError, RecordTable, Recovered, read_table
+from .record import Record
+from .record_files import RecordsError, read_table
+from .record_schemas import LETTERS, LOOK_SCHEMA, PLAYER_SCHEMA, RUN_SCHEMA, SCORES, SHARE_SCHEMA
+from .record_tables import RecordTable, Recovered
 from .storage import RunPath, run_path
 from .views import PlayerArrays
 
 _MOST_PLAYERS = 10_000
-_LETTERS = ("accepted", "duplicate", "outdated", "replaced")
 
-RUN_SCHEMA = pa.schema(
-    [
-        ("time", pa.float64()),
-        ("seconds", pa.float64()),
-        ("messages", pa.int64()),
-        ("bytes", pa.int64()),
-        ("undelivered", pa.int64()),
-        ("nash_gap", pa.float64()),
-        ("error_rms", pa.float64()),
-        ("amplitude", pa.float64()),
-    ]
-)
-PLAYER_SCHEMA = pa.schema(
-    [
-        ("time", pa.float64()),
-        ("player", pa.string()),
-        ("moves", pa.int64()),
-        ("regret", pa.float64()),
-        ("error", pa.float64()),
-        *((name, pa.int64()) for name in (*_LETTERS, "rejected")),
-        ("staleness", pa.float64()),
-    ]
-)
-_LOOKS = pa.schema(
-    [
-        ("time", pa.float64()),
-        ("seconds", pa.float64()),
-        ("player", pa.string()),
-        ("shares", pa.list_(pa.float64())),
-        ("total_variation", pa.float64()),
-        ("regret_estimate", pa.float64()),
-        ("regret_error", pa.float64()),
-        ("held_out", pa.float64()),
-        ("accuracy", pa.float64()),
-        ("auc", pa.float64()),
-        ("log_class", pa.float64()),
-        ("log_density", pa.float64()),
-    ]
-)
-_SHARES = pa.schema(
-    [("time", pa.float64()), ("listener", pa.string()), ("sender", pa.string()), ("share", pa.float64())]
-)
 _HONEST = pa.field("honest_error_rms", pa.float64())
 _SPENT = (pa.field("epsilon", pa.float64()), pa.field("delta", pa.float64()))
-_SCHEMAS = {"run": RUN_SCHEMA, "players": PLAYER_SCHEMA, "looks": _LOOKS}
-_OF_TABLES = {**_SCHEMAS, "shares": _SHARES}
-_SCORES = ("accuracy", "auc", "log_class", "log_density")
+_SCHEMAS = {"run": RUN_SCHEMA, "players": PLAYER_SCHEMA, "looks": LOOK_SCHEMA}
+_OF_TABLES = {**_SCHEMAS, "shares": SHARE_SCHEMA}
 
 
 class RecordWriter:
@@ -126,7 +84,7 @@ class RecordWriter:
             RecordTable(directory, name, schema, None if begun is None else begun[name])
             for name, schema in schemas.items()
         ]
-        self._shares = RecordTable(directory, "shares", _SHARES, None if begun is None else begun.get("shares", 0))
+        self._shares = RecordTable(directory, "shares", SHARE_SCHEMA, None if begun is None else begun.get("shares", 0))
         self.recovered = self._recover() if resume else None
 
     def __enter__(self) -> "RecordWriter":
@@ -175,7 +133,7 @@ class RecordWriter:
                 "regret_estimate": [None if r is None else r.gain for r in look.regrets],
                 "regret_error": [None if r is None else r.error for r in look.regrets],
                 "held_out": list(look.held_out),
-                **{name: [None if s is None else getattr(s, name) for s in look.scores] for name in _SCORES},
+                **{name: [None if s is None else getattr(s, name) for s in look.scores] for name in SCORES},
             }
         )
         if self._looks.due:
@@ -203,7 +161,7 @@ class RecordWriter:
                 "moves": [view.moves for view in views],
                 "regret": _figures(record.regrets, count),
                 "error": _figures(record.errors, count),
-                **{name: [view.letters.get(name) for view in views] for name in _LETTERS},
+                **{name: [view.letters.get(name) for view in views] for name in LETTERS},
                 "rejected": [sum(view.rejected.values()) for view in views],
                 "staleness": [view.staleness for view in views],
                 **{name: [getattr(view.privacy, name, None) for view in views] for name in self._spent},
@@ -293,7 +251,7 @@ def read_trace(directory: RunPath, names: Sequence[str] | None = None) -> Iterat
             messages=row["messages"],
             bytes=row["bytes"],
             players=[
-                PlayerView(v["moves"], None, {n: v[n] for n in _LETTERS}, {"any": v["rejected"]}, v["staleness"])
+                PlayerView(v["moves"], None, {n: v[n] for n in LETTERS}, {"any": v["rejected"]}, v["staleness"])
                 for v in views
             ],
             regrets=regrets,
@@ -304,7 +262,7 @@ def read_trace(directory: RunPath, names: Sequence[str] | None = None) -> Iterat
 
 def read_looks(directory: RunPath) -> Iterator[Look]:
     """The close looks of a run that was interrupted, one after the other."""
-    table = read_table(directory, "looks", _LOOKS)
+    table = read_table(directory, "looks", LOOK_SCHEMA)
     rows = [] if table is None else table.to_pylist()
     for time_, group in itertools.groupby(rows, key=lambda row: row["time"]):
         views = list(group)
@@ -325,7 +283,7 @@ def read_looks(directory: RunPath) -> Iterator[Look]:
 
 def _scores(row: dict[str, Any]) -> Scores | None:
     """The scores in one row of the looks; None where there are none."""
-    found = {name: row.get(name) for name in _SCORES}  # runs of an earlier version have fewer
+    found = {name: row.get(name) for name in SCORES}  # runs of an earlier version have fewer
     return None if all(value is None for value in found.values()) else Scores(**found)
 
 

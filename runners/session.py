@@ -23,12 +23,12 @@ from .honesty import has_hostile
 from .keeping import Interrupted, keeper_of
 from .kept_batches import keeping_batches, require_keeping
 from .looks import Looks
-from .monitor import Record
 from .network import edges_of
 from .observation import Observation, require_whole
 from .observers import open_observers
 from .outcome import Outcome
 from .playing import ENGINES, play
+from .record import Record
 from .records import RecordWriter, read_looks, read_trace
 from .sheets import draw_sheet, write_sheet
 from .spending import has_private

@@ -16,16 +16,17 @@ from .experiment import Experiment
 from .fleet_outcome import diagnose_fleet
 from .foresight import played_schedule, stages_of
 from .last_stage import last_stage
-from .monitor import Monitor, Record, Totals
+from .monitor import Monitor
 from .network import Network
 from .observation import PlayerView
 from .reading import RunView
+from .record import Record, Totals
+from .record_schemas import LETTERS
 from .session import engine_options, staged
 
 _MOST_PLAYERS = 3_000
 _MOST_IN_ARRAYS = 200_000
 _MOST_RECORDS, _MOST_CELLS = 2_000, 100_000
-_LETTERS = ("accepted", "duplicate", "outdated", "replaced")
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +141,7 @@ def _records(view: RunView, arrays: bool) -> list[Record]:
     at = np.unique(np.linspace(0, max(count - 1, 0), most).round().astype(np.int64))
     run = {name: view.column(name)[at] for name in view.run.column_names}
     single = size > 0 and len(view.player_rows) > 0
-    names = ("moves", "regret", "error", *_LETTERS, "rejected", "staleness")
+    names = ("moves", "regret", "error", *LETTERS, "rejected", "staleness")
     each = {name: view.figures(name, at) for name in names} if single else {}
     return [
         Record(
@@ -161,7 +162,7 @@ def _records(view: RunView, arrays: bool) -> list[Record]:
 
 def _views(each: Mapping[str, NDArray[np.float64]], k: int, size: int) -> list[PlayerView]:
     rows = {name: values[k].tolist() for name, values in each.items()}
-    letters = [name for name in _LETTERS if not np.isnan(each[name][k]).any()]
+    letters = [name for name in LETTERS if not np.isnan(each[name][k]).any()]
     return [
         PlayerView(
             int(rows["moves"][i]),

@@ -15,8 +15,8 @@ from ..games import FleetGame, Game, NoClosedFormError, Oracle, oracle_of, predi
 from ..games.collapse import predict_collapse
 from ..topology import UnanchoredError, homogenisation, influence, require_name, self_weights
 from .experiment import Experiment
-from .monitor import Record
 from .outcome import Outcome, PlayerOutcome
+from .record import Record
 from .study_file import StudyError
 
 Figures: TypeAlias = dict[str, Any]

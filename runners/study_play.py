@@ -11,10 +11,10 @@ import numpy as np
 from ..games import FleetGame
 from .experiment import experiment_of
 from .finite import finite
-from .monitor import Record
 from .neural_games import build_watch
 from .outcome import Outcome
 from .playing import play
+from .record import Record
 from .session import engine_options, staged
 from .study_measures import Played, measured
 from .study_trials import Trial

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
 from .journal import read_journal
-from .record_tables import half_note
+from .record_files import half_note
 from .report_data import fresh_data, sheet_data
 from .report_graph import Drawing
 from .report_table import current_cells

@@ -9,8 +9,8 @@ from typing import final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .record_tables import DAMAGE, LOG, fitting, numbered_files, read_part, whole_batches
-from .records import PLAYER_SCHEMA, RUN_SCHEMA
+from .record_files import DAMAGE, LOG, fitting, numbered_files, read_part, whole_batches
+from .record_schemas import PLAYER_SCHEMA, RUN_SCHEMA
 from .storage import RunPath, listing
 
 

@@ -3,27 +3,25 @@
 __all__ = ["Conditionals"]
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...games import Batch, Privacy, PrivacySpent, Space, SpaceError, Variable
+from ...games import Batch, Privacy, PrivacySpent, Space, SpaceError
 from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
 from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
 from .conditional_architectures import ConditionalArchitecture, FastConditionals
-from .conditional_inputs import Rows, is_image, joined
+from .conditional_inputs import Rows, joined
+from .conditional_spaces import arranged, class_label, inner_values, outer_values, planes_first
 from .gibbs import Gibbs
 from .private_conditionals import PrivateConditionals, require_row_conditionals
 from .private_steps import PrivateSteps, private_steps, require_same_privacy
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
-
-_COLOURS = (1, 3, 4)
 
 
 @final
@@ -117,8 +115,8 @@ class Conditionals:
             raise ValueError(f"sweeps is {sweeps} and hide {hide}, expected at least 0, and a share from 0 to 1")
         if learns not in ("all", "classifier"):
             raise ValueError(f"learns is {learns!r}, expected 'all' or 'classifier'")
-        self._space = _arranged(variables, latents or {}, publish_latents)
-        self._label = _class_of(self._space, label)
+        self._space = arranged(variables, latents or {}, publish_latents)
+        self._label = class_label(self._space, label)
         if learns == "classifier" and self._label is None:
             raise SpaceError("a model that learns its classifier alone needs a scalar categorical variable")
         self._has_latents = bool(latents)
@@ -128,7 +126,7 @@ class Conditionals:
         use_threads(threads)
         self._device = choose_device(device)
         with initial_weights(seed):
-            inner = [_planes_first(v) for v in self._space]
+            inner = [planes_first(v) for v in self._space]
             self._net = Gibbs(inner, list(latents or {}), architecture or FastConditionals())
         self._net.to(self._device)
         self._trainer = Trainer(self._net, rate, decay)
@@ -274,74 +272,11 @@ class Conditionals:
             whole = self._net.complete(rows, n, stream, self._sweeps, self._chunk, noise=self._pixel_noise)
         kept = {} if given is None else given.arrays  # exactly, where networks have fewer digits
         return self._space.batch(
-            {v.name: kept[v.name] if v.name in kept else _outer(v, whole[v.name]) for v in self._space}
+            {v.name: kept[v.name] if v.name in kept else outer_values(v, whole[v.name]) for v in self._space}
         )
 
     def _tensors(self, batch: Batch, pick: NDArray[np.int64] | slice) -> Rows:
         """The rows as the networks take them; variables that the model does not have are left out."""
-        rows = {}
-        for v in batch.space:
-            if v.name not in self._space:
-                continue
-            dtype = torch.int64 if v.kind == "categorical" else torch.float32
-            values = torch.from_numpy(np.array(batch[v.name][pick])).to(self._device, dtype)
-            if is_image(v):
-                values = values[:, None] if len(v.shape) == 2 else values
-                values = values.movedim(-1, 1) if _channels_last(v) else values
-            rows[v.name] = values
-        return rows
-
-
-def _arranged(variables: Space, latents: Mapping[str, int], publish: bool) -> Space:
-    """Classes and vectors, latents, images."""
-    for v in variables:
-        if v.kind == "count":
-            raise SpaceError(
-                f"variable {v.name!r} is a count, which conditionals do not know; make it categorical or real"
-            )
-        if v.low is not None or v.high is not None:
-            raise SpaceError(
-                f"variable {v.name!r} has bounds, but Gaussian conditionals know none; declare it without them"
-            )
-    if any(bits < 1 for bits in latents.values()):
-        raise SpaceError(f"latents are {dict(latents)}, expected a number of bits above 0 for each name")
-    taken = [name for name in latents if name in variables]
-    if taken:
-        raise SpaceError(f"latents {', '.join(taken)} are variables already; give them other names")
-    images = [v for v in variables if is_image(v)]
-    if latents and not images:
-        raise SpaceError(
-            f"latents {', '.join(latents)} came without an image, but they learn from images drawn after them; "
-            "leave them out"
-        )
-    sides = {v.name: _planes_first(v).shape[-2:] for v in images}
-    if len(set(sides.values())) > 1:
-        raise SpaceError(f"images have sides {sides}, expected the same for all of them; resize them, or flatten one")
-    hidden = [Variable(name, "binary", (bits,), publish=publish) for name, bits in latents.items()]
-    return Space((*(v for v in variables if not is_image(v)), *hidden, *images))
-
-
-def _class_of(space: Space, label: str | None) -> str | None:
-    classes = [v.name for v in space if v.kind == "categorical" and not v.shape]
-    if label is not None and label not in classes:
-        raise SpaceError(
-            f"label is {label!r}, expected a scalar categorical variable: {', '.join(classes) or 'none here'}"
-        )
-    return label or next(iter(classes), None)
-
-
-def _channels_last(v: Variable) -> bool:
-    return len(v.shape) == 3 and v.shape[-1] in _COLOURS and v.shape[0] not in _COLOURS
-
-
-def _planes_first(v: Variable) -> Variable:
-    return replace(v, shape=(v.shape[2], *v.shape[:2])) if is_image(v) and _channels_last(v) else v
-
-
-def _outer(v: Variable, values: Tensor) -> NDArray[Any]:
-    """Values as batches hold them."""
-    if is_image(v):
-        values = values.movedim(1, -1) if _channels_last(v) else values
-        values = values.reshape(-1, *v.shape)
-    found: NDArray[Any] = values.cpu().numpy().astype(v.dtype)
-    return found
+        return {
+            v.name: inner_values(v, batch[v.name][pick], self._device) for v in batch.space if v.name in self._space
+        }

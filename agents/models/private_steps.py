@@ -242,8 +242,5 @@ def _opacus() -> _Opacus:
         from opacus.optimizers import DPOptimizer
         from opacus.validators import ModuleValidator
     except ModuleNotFoundError as error:
-        raise PrivacyError(
-            f"privacy of a network needs the extra 'privacy', and {error.name} is not installed: "
-            "pip install 'nashgossip[privacy]', or make install-dev in a checkout"
-        ) from None
+        raise PrivacyError.without_extra("privacy of a network", error) from None
     return _Opacus(DPOptimizer, ModuleValidator)

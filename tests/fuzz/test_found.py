@@ -19,7 +19,7 @@ from nashgossip.runners.checkpoint import CheckpointError
 from nashgossip.runners.command import app
 from nashgossip.runners.directory import RunDirectoryError
 from nashgossip.runners.experiment import ExperimentError, parse_experiment
-from nashgossip.runners.record_tables import RecordsError
+from nashgossip.runners.record_files import RecordsError
 from nashgossip.runners.records import read_trace
 from nashgossip.runners.report import write_report
 from nashgossip.runners.storage import StorageError

@@ -13,10 +13,11 @@ from nashgossip.agents.protocols import Source, State
 from nashgossip.games import ExponentialFamily, Game, PlayerSpec, StepSize, synthetic_data, synthetic_family
 from nashgossip.games.space import Batch, Space
 from nashgossip.runners.diagnosis import OUTCOMES, Diagnosis, diagnose
-from nashgossip.runners.monitor import Monitor, Record
+from nashgossip.runners.monitor import Monitor
 from nashgossip.runners.network import Duration, Link, Network, Partition
 from nashgossip.runners.outcome import Outcome, conclude
 from nashgossip.runners.playing import play
+from nashgossip.runners.record import Record
 from nashgossip.runners.rounds import rounds
 from nashgossip.runners.signatures import SIGNATURES
 from nashgossip.runners.virtual import virtual

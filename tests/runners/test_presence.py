@@ -12,7 +12,8 @@ from nashgossip.games import Game, Gaussian, PlayerSpec
 from nashgossip.runners.checkpoint import load_tree, save_tree
 from nashgossip.runners.network import Churn, Duration, Link, Network
 from nashgossip.runners.presence import REASONS, Presence
-from nashgossip.runners.virtual import Simulation, virtual
+from nashgossip.runners.simulation import Simulation
+from nashgossip.runners.virtual import virtual
 from nashgossip.topology import GraphSequence, attach_alpha
 
 STANDARD_ERRORS = 4

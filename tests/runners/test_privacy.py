@@ -23,10 +23,12 @@ from nashgossip.runners import (
 )
 from nashgossip.runners.audit_shadows import shadow_games
 from nashgossip.runners.privacy import with_new_noise
-from nashgossip.runners.records import PLAYER_SCHEMA
+from nashgossip.runners.record_schemas import PLAYER_SCHEMA
 from nashgossip.runners.spending import privacy_sentence
 from nashgossip.runners.study_measures import Played, measured
 from nashgossip.runners.where import answer_here
+
+from ..small_runs import run, small
 
 SMALL = """\
 name: small
@@ -43,16 +45,6 @@ PRIVATE = "privacy.epsilon=2"
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(SMALL)
-
-
-def small(*settings: str) -> Game:
-    game = build_game(load_experiment("small.yaml", list(settings)))
-    assert isinstance(game, Game)
-    return game
-
-
-def run(*arguments: str) -> Any:
-    return CliRunner().invoke(command.app, ["run", "small.yaml", *arguments], catch_exceptions=False)
 
 
 def privacies(game: Game) -> list[Privacy | None]:

@@ -14,7 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nashgossip.runners import PlayerView, Record, RecordWriter, Recovered, RunPath, read_records, run_path
+from nashgossip.runners import (
+    PlayerView,
+    Record,
+    RecordWriter,
+    Recovered,
+    RunPath,
+    read_records,
+    record_files,
+    run_path,
+)
 from nashgossip.runners import record_tables as module
 from nashgossip.runners.records import read_trace
 
@@ -227,9 +236,9 @@ def test_elsewhere_parts_alone_are_written_and_more_often(monkeypatch: pytest.Mo
 
 
 def test_records_that_never_hold_still_are_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ATTEMPTS", 3)
+    monkeypatch.setattr(record_files, "_ATTEMPTS", 3)
     writer = abandoned(tmp_path, 1)
-    read = module.read_part
+    read = record_files.read_part
 
     def meanwhile(path: RunPath) -> Any:
         writer.write(record(1))
@@ -237,6 +246,6 @@ def test_records_that_never_hold_still_are_not_read_for_ever(tmp_path: Path, mon
         return read(path)
 
     writer.flush()
-    monkeypatch.setattr(module, "read_part", meanwhile)
+    monkeypatch.setattr(record_files, "read_part", meanwhile)
     with pytest.raises(TimeoutError, match="changed 3 times while they were read; read again"):
         read_records(tmp_path)

@@ -16,9 +16,9 @@ from typer.testing import CliRunner, Result
 
 from nashgossip.runners import build_game, command, load_experiment, play, read_records
 from nashgossip.runners.checkpoint import checkpoints, load_tree, save_tree
-from nashgossip.runners.monitor import Record
+from nashgossip.runners.record import Record
 from nashgossip.runners.session import engine_options
-from nashgossip.runners.virtual import Simulation
+from nashgossip.runners.simulation import Simulation
 
 NASTY = """\
 name: nasty

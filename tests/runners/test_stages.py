@@ -17,11 +17,12 @@ from nashgossip.games import Batch, Game, Gaussian, Gossip, Oracle, PlayerSpec, 
 from nashgossip.runners import Looks, Monitor, Observation, PlayerView, RecordWriter, play
 from nashgossip.runners.checkpoint import load_tree, save_tree
 from nashgossip.runners.last_stage import last_stage
-from nashgossip.runners.monitor import Record
 from nashgossip.runners.network import Churn, Duration, Link, Network
+from nashgossip.runners.record import Record
 from nashgossip.runners.records import read_trace
+from nashgossip.runners.simulation import Simulation
 from nashgossip.runners.stages import Stages, present_game
-from nashgossip.runners.virtual import Simulation, virtual
+from nashgossip.runners.virtual import virtual
 from nashgossip.topology import GraphSequence, attach_alpha, generate_graph, membership, mixing_matrix, spectral_radius
 
 SPACE = Space((Variable("x", "real"),))

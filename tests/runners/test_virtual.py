@@ -14,7 +14,8 @@ from nashgossip.games import Batch, Game, Gaussian, Gossip, Oracle, PlayerSpec, 
 from nashgossip.runners import Looks, Observation, play, rounds
 from nashgossip.runners.checkpoint import load_tree, save_tree
 from nashgossip.runners.network import Churn, Duration, Link, Network, Partition, schedule_of
-from nashgossip.runners.virtual import Simulation, virtual
+from nashgossip.runners.simulation import Simulation
+from nashgossip.runners.virtual import virtual
 from nashgossip.topology import GraphSequence, attach_alpha, failing_edges, generate_graph
 
 from ..trees import frozen
@@ -201,7 +202,7 @@ def test_a_run_resumes_exactly_at_every_observation(policy: str, tmp_path: Path)
 
 def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     first = simulated(noisy(), NASTY, 4.5, seed=2)
-    kinds = {kind for _, _, _, kind, _ in first._queue}
+    kinds = {kind for _, _, _, kind, _ in first.state()["queue"]}
     assert {"move", "deliver", "churn", "link", "event"} <= kinds
     second = Simulation(noisy(), 2, NASTY)
     second.load(load_tree(save_tree(first.state(), tmp_path, 1)))

@@ -8,8 +8,8 @@ import pytest
 from nashgossip.games import Game, GameError
 from nashgossip.runners.experiment import Experiment, ExperimentError, load_experiment
 from nashgossip.runners.network import Churn, Duration, Link, Network, Partition
+from nashgossip.runners.simulation import Simulation
 from nashgossip.runners.staging import build_game
-from nashgossip.runners.virtual import Simulation
 from nashgossip.runners.world import build_changes, build_network
 from nashgossip.topology import GraphFileError, GraphSequence, SequenceError
 

@@ -78,6 +78,7 @@ class Conditionals:
     collections*, 2025, experiment C; for the hidden inputs Ivanov, Figurnov & Vetrov, *Variational Autoencoder with
     Arbitrary Conditioning*, 2019.
 
+    >>> from nashgossip.games import Variable
     >>> model = Conditionals(Space((Variable("c", "categorical", categories=3), Variable("s", "binary", (8, 8)))))
     >>> only_s = Space((Variable("s", "binary", (8, 8)),)).batch({"s": np.zeros((2, 8, 8), int)})
     >>> model.complete(only_s, np.random.default_rng(0)).space.names, model.class_probabilities(only_s).shape

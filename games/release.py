@@ -93,13 +93,20 @@ def noise_multiplier(epsilon: float, delta: float) -> float:
 
 
 def clipped_mean(family: ExponentialFamily, batch: Batch, clip: float) -> Array:
-    """r + mean_k clip_C(φ(x_k) − r): rows further from the reference r than C = `clip` are drawn to that distance."""
+    """r + mean_k clip_C(φ(x_k) − r): rows further from the reference r than C = `clip` are drawn to that distance.
+
+    Rows whose statistics are not finite, such as x² of x = 1e200, count as rows that teach nothing.
+    """
     if clip >= family.bound(family.reference):
         return family.mean_statistics(batch)
     total = np.zeros(family.size)
     for first in range(0, len(batch), _BLOCK):
-        away = family.statistics(batch.select(slice(first, first + _BLOCK))) - family.reference
+        with np.errstate(over="ignore", invalid="ignore"):  # x² of a large x is infinite, and no number times 0
+            away = family.statistics(batch.select(slice(first, first + _BLOCK))) - family.reference
+        away[~np.isfinite(away).all(axis=1)] = 0.0
+        peak = np.maximum(1.0, np.abs(away).max(axis=1, keepdims=True))
+        away /= peak  # so that no norm is infinite
         norms = np.linalg.norm(away, axis=1)
-        total += away.T @ np.minimum(1.0, clip / np.maximum(norms, clip))
+        total += away.T @ (clip / np.maximum(norms, clip / peak[:, 0]))
     mean: Array = family.reference + total / len(batch)
     return mean

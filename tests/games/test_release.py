@@ -130,6 +130,25 @@ def test_the_bound_is_reached() -> None:
     np.testing.assert_allclose(clipped_mean(family, rows, 2.0), [0.6, 0.8], rtol=ROUNDING)
 
 
+HUGE = [GaussianDiagonal((2,)), GaussianFull(2), ClassConditional(2, GaussianDiagonal((2,)))]
+
+
+@pytest.mark.parametrize("family", HUGE, ids=lambda f: f.name)
+def test_a_row_whose_statistics_are_not_finite_counts_as_one_that_teaches_nothing(family: ExponentialFamily) -> None:
+    rows = rows_of(family, 20, 8)
+    x = rows["x"].copy()
+    x[3] = 1e200
+    found = clipped_mean(family, family.space.batch({**rows.arrays, "x": x}), 2.0)
+    rest = clipped_mean(family, rows.select(np.delete(np.arange(20), 3)), 2.0) - family.reference
+    np.testing.assert_allclose(found, family.reference + 19 / 20 * rest, rtol=ROUNDING, atol=ROUNDING)
+
+
+def test_a_row_whose_norm_is_not_finite_is_drawn_to_the_bound() -> None:
+    family = Gaussian((2,))
+    rows = family.space.batch({"x": np.array([[0.0, 0.0], [3e300, 4e300]])})
+    np.testing.assert_allclose(clipped_mean(family, rows, 2.0), [0.6, 0.8], rtol=ROUNDING)
+
+
 def test_rows_within_the_bound_are_taken_as_they_are() -> None:
     family = Gaussian((2,))
     rows = rows_of(family, 3000, 3)

@@ -6,6 +6,7 @@ Source: Balle & Wang, *Improving the Gaussian mechanism for differential privacy
 __all__ = ["clipped_mean", "noise_multiplier", "release_noise", "released_mean", "row_bound"]
 
 from functools import lru_cache
+from hashlib import blake2b
 
 import numpy as np
 
@@ -26,8 +27,9 @@ def released_mean(family: ExponentialFamily, batch: Batch, privacy: Privacy) -> 
     Arguments:
         family: the family.
         batch: the private rows, at least 1.
-        privacy: the budget. Other budgets with the same seed have other noise, as two releases with multiples of the
-            same noise would together give the mean away.
+        privacy: the budget. Other budgets, and other rows, with the same seed have other noise: two releases with
+            multiples of the same noise would together give the mean, or the row that they differ by, away. Who knows
+            the seed and guesses the rows can check the guess: it must be secret.
 
     Raises:
         PrivacyError: see `row_bound` and `noise_multiplier`.
@@ -41,9 +43,19 @@ def released_mean(family: ExponentialFamily, batch: Batch, privacy: Privacy) -> 
     clip = row_bound(family, privacy)
     scale = release_noise(family, len(batch), privacy)
     words = np.array([privacy.epsilon, privacy.delta, clip], np.float64).view(np.uint64).tolist()
-    rng = np.random.default_rng(np.random.SeedSequence([privacy.seed, *words]))
+    rng = np.random.default_rng(np.random.SeedSequence([privacy.seed, *words, len(batch), *_digest(batch)]))
     noisy = clipped_mean(family, batch, clip) + scale * rng.standard_normal(family.size)
     return family.project(noisy)
+
+
+def _digest(batch: Batch) -> list[int]:
+    """Four words of 64 bits that tell these rows from all others, as the noise of other rows must be another."""
+    found = blake2b(digest_size=32)
+    for name in sorted(batch.arrays):
+        values = np.ascontiguousarray(batch[name])
+        found.update(repr((name, values.dtype.str, values.shape)).encode())
+        found.update(values.data.cast("B") if values.size else b"")
+    return np.frombuffer(found.digest(), "<u8").tolist()
 
 
 def row_bound(family: ExponentialFamily, privacy: Privacy) -> float:

@@ -99,6 +99,22 @@ def test_a_release_is_one_for_all_and_others_have_other_noise() -> None:
     assert np.abs(np.array(drawn) @ np.array(drawn).T - np.eye(4)).max() < 0.999
 
 
+def test_releases_of_other_rows_with_one_seed_have_other_noise() -> None:
+    family, budget = Gaussian((3,)), Privacy(0.1, clip=2.0, seed=123)
+    rows = rows_of(family, 100, 2)
+    x = rows["x"].copy()
+    x[-1] = 0.0
+    others = [rows.select(slice(None, -1)), rows.select(slice(1, None)), family.space.batch({"x": x})]
+    drawn = []
+    for some in (rows, *others):
+        noise = (released_mean(family, some, budget) - clipped_mean(family, some, 2.0)) * len(some)
+        drawn.append(noise / np.linalg.norm(noise))
+    # Else 100 μ̃(all) − 99 μ̃(all but the last) would be the last row.
+    assert np.abs(np.array(drawn) @ np.array(drawn).T - np.eye(4)).max() < 0.999
+    copied = family.space.batch({"x": np.asfortranarray(rows["x"])})
+    np.testing.assert_array_equal(released_mean(family, copied, budget), released_mean(family, rows, budget))
+
+
 def test_without_the_library_a_release_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dp_accounting", None)
     with pytest.raises(PrivacyError, match=r"the extra 'privacy', and dp_accounting is not installed: pip install"):

@@ -169,7 +169,7 @@ def _about_model(player: Hashable, spec: PlayerSpec) -> tuple[Space, bool, Tabul
     if spec.model is not None:
         model = spec.model()
         if spec.private is not None:
-            require_accounting(player, model)
+            require_accounting(player, model, spec.private)
         return model.space, callable(getattr(model, "complete", None)), model if isinstance(model, Tabulated) else None
     assert spec.family is not None  # PlayerSpec has one of the two
     return spec.family.space, False, None

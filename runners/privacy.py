@@ -76,7 +76,7 @@ def _require_own_rows(experiment: Experiment) -> None:
 def _require_no_canaries(experiment: Experiment) -> None:
     if experiment.audit.canaries:
         raise ExperimentError(
-            f"audit.canaries is {experiment.audit.canaries}, but canaries are made of values of a player's own rows, so "
-            "that one row would change many, which no budget of privacy covers; set audit.canaries=0, or "
+            f"audit.canaries is {experiment.audit.canaries}, but canaries are made of values of a player's own rows, "
+            "so that one row would change many, which no budget of privacy covers; set audit.canaries=0, or "
             "privacy.epsilon=.inf for all"
         )

@@ -240,8 +240,8 @@ def _require_room(players: int, rows: int, space: Space) -> None:
     """Refuses private rows of more values than a machine's memory holds, before any is made."""
     if rows > _MOST_ROWS:
         raise ExperimentError(
-            f"data.rows is {rows:,}, expected at most {_MOST_ROWS:,} where rows are made; lower it, or take runner fleet "
-            "with a generator of arrays"
+            f"data.rows is {rows:,}, expected at most {_MOST_ROWS:,} where rows are made; lower it, or take runner "
+            "fleet with a generator of arrays"
         )
     values = players * rows * sum(math.prod(v.shape) for v in space)
     if values > _MOST_VALUES:

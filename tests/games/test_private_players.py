@@ -97,11 +97,11 @@ def spec(**changes: Any) -> PlayerSpec:
         ({"family": None, "model": Unbounded}, "its model Unbounded was made to learn without one; make it with the"),
         (
             {"family": None, "model": Spendthrift},
-            "player 0 has a budget of epsilon 1 and delta 1e-05, but its model Spendthrift has spent epsilon 0 at delta "
-            "0.01; give both the same budget",
+            "player 0 has a budget of epsilon 1 and delta 1e-05, but its model Spendthrift has spent epsilon 0 at "
+            "delta 0.01; give both the same budget",
         ),
         ({"family": None, "model": Spent}, "delta 1e-05, but its model Spent has spent epsilon 3 at delta 1e-05; give"),
-        ({"family": None, "model": Generous}, "its model Generous was made with epsilon 500 and delta 1e-05; give both"),
+        ({"family": None, "model": Generous}, "its model Generous was made with epsilon 500 and delta 1e-05; give"),
     ],
 )
 def test_a_player_who_cannot_keep_its_budget_is_refused(changes: dict[str, Any], message: str) -> None:

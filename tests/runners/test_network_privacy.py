@@ -5,8 +5,8 @@ import pytest
 
 from nashgossip.games import PrivacyError
 from nashgossip.runners import build_game, build_lean_game, load_experiment, play
-from nashgossip.runners.neural_games import build_examiner
 from nashgossip.runners.network_privacy import private_learning
+from nashgossip.runners.neural_games import build_examiner
 from nashgossip.runners.where import answer_here
 
 SMALL = [

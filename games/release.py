@@ -55,7 +55,7 @@ def _digest(batch: Batch) -> list[int]:
         values = np.ascontiguousarray(batch[name])
         found.update(repr((name, values.dtype.str, values.shape)).encode())
         found.update(values.data.cast("B") if values.size else b"")
-    return np.frombuffer(found.digest(), "<u8").tolist()
+    return [int(word) for word in np.frombuffer(found.digest(), "<u8")]
 
 
 def row_bound(family: ExponentialFamily, privacy: Privacy) -> float:

@@ -116,10 +116,10 @@ def _shift(spec: PlayerSpec) -> Array | float | None:
 
 
 def _finite(difference: Callable[[], Array]) -> Array | None:
-    """A difference to the mean of rows as they are, which a single row can make infinite; then None."""
+    """A difference to the mean of rows as they are, which a single row can make infinite, or its square; then None."""
     with np.errstate(over="ignore", invalid="ignore"):
         found = difference()
-    return found if np.isfinite(found).all() else None
+        return found if np.isfinite(found @ found) else None
 
 
 def _spread(shares: Array, own: list[Array | float | None], size: int) -> Array | None:

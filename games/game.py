@@ -12,6 +12,7 @@ from .cells import Tabulated
 from .conduct import FreeRider, Poisoner
 from .edges import shared_space
 from .family import BoundaryError
+from .privacy import PrivacyError
 from .private_players import require_accounting, require_private
 from .space import Space
 from .specs import GameError, PlayerSpec
@@ -167,9 +168,12 @@ class Game:
 
 def _about_model(player: Hashable, spec: PlayerSpec) -> tuple[Space, bool, Tabulated | None]:
     if spec.model is not None:
-        model = spec.model()
+        try:
+            model = spec.model()
+        except PrivacyError as error:
+            raise PrivacyError(f"player {player}: {error}") from None
         if spec.private is not None:
-            require_accounting(player, model)
+            require_accounting(player, model, spec.private)
         return model.space, callable(getattr(model, "complete", None)), model if isinstance(model, Tabulated) else None
     assert spec.family is not None  # PlayerSpec has one of the two
     return spec.family.space, False, None

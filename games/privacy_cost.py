@@ -2,6 +2,7 @@
 
 __all__ = ["PrivacyCost", "predict_privacy"]
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +21,10 @@ class PrivacyCost:
 
     Arguments:
         noise: standard deviation that the noise of all releases makes, root mean square over statistics: `[N]`.
-        bias: shift because rows are clipped, `[N, d]`; None where rows are clipped that are not known here.
-        shift: μ* − μ* without privacy, of the releases that there are, `[N, d]`; None where rows are not known here.
+        bias: shift because rows are clipped, `[N, d]`; None where rows are clipped that are not known here, or
+            that have no finite mean.
+        shift: μ* − μ* without privacy, of the releases that there are, `[N, d]`; None where rows are not known here, or
+            have no finite mean.
     """
 
     noise: Array
@@ -89,7 +92,7 @@ def _noise(spec: PlayerSpec) -> float:
 
 
 def _bias(spec: PlayerSpec) -> Array | float | None:
-    """s b of a player; None where it cannot be known here."""
+    """s b of a player; None where it cannot be known here, or its rows have no finite mean."""
     family, privacy = spec.family, spec.private
     if family is None or privacy is None:
         return 0.0
@@ -100,14 +103,23 @@ def _bias(spec: PlayerSpec) -> Array | float | None:
         return None
     rows = spec.parts[0]
     scale = spec.rows / (spec.rows + spec.smoothing)
-    return scale * (clipped_mean(family, rows, clip) - family.mean_statistics(rows))
+    return _finite(lambda: scale * (clipped_mean(family, rows, clip) - family.mean_statistics(rows)))
 
 
 def _shift(spec: PlayerSpec) -> Array | float | None:
-    """What privacy does to the smoothed statistics of a player; None where it cannot be known here."""
+    """What privacy does to the smoothed statistics of a player; None as in `_bias`."""
     if spec.private is None:
         return 0.0
-    return None if spec.summary is not None else spec.anchor() - replace(spec, privacy=None).anchor()
+    if spec.summary is not None:
+        return None
+    return _finite(lambda: spec.anchor() - replace(spec, privacy=None).anchor())
+
+
+def _finite(difference: Callable[[], Array]) -> Array | None:
+    """A difference to the mean of rows as they are, which a single row can make infinite, or its square; then None."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = difference()
+        return found if np.isfinite(found @ found) else None
 
 
 def _spread(shares: Array, own: list[Array | float | None], size: int) -> Array | None:

@@ -5,7 +5,7 @@ __all__ = ["require_accounting", "require_private"]
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .privacy import Privacy, PrivacyError
+from .privacy import Privacy, PrivacyError, PrivacySpent
 from .release import row_bound
 
 if TYPE_CHECKING:
@@ -44,22 +44,41 @@ def require_private(specs: "Mapping[Any, PlayerSpec]") -> None:
             seeds[privacy.seed] = player
 
 
-def require_accounting(player: Hashable, model: Any) -> None:
-    """Refuses a black box that does not account for what it spends (`agents.HasPrivacy`), or was made without privacy.
+def require_accounting(player: Hashable, model: Any, privacy: Privacy) -> None:
+    """Refuses a black box that does not account for what it spends (`agents.HasPrivacy`), or has another budget.
+
+    The budget of a model is its attribute `privacy`, where it has one; else what it has spent must be within the one
+    that is promised.
 
     Raises:
         PrivacyError: it is one.
     """
-    spent = getattr(model, "privacy_spent", None)
-    if not callable(spent):
+    account = getattr(model, "privacy_spent", None)
+    if not callable(account):
         raise PrivacyError(
             f"player {player} has a budget of privacy, but its model {type(model).__name__} cannot learn with one; "
             "take an exponential family or a model with `privacy_spent`, or leave privacy out"
         )
-    if spent() is None:
+    spent = account()
+    if spent is None:
         raise PrivacyError(
             f"player {player} has a budget of privacy, but its model {type(model).__name__} was made to learn without "
             "one; make it with the budget, or leave privacy out"
+        )
+    _require_same(player, model, privacy, spent)
+
+
+def _require_same(player: Hashable, model: Any, privacy: Privacy, spent: PrivacySpent) -> None:
+    own = getattr(model, "privacy", None)
+    kept = spent.epsilon <= privacy.epsilon and spent.delta <= privacy.delta
+    told = f"has spent epsilon {spent.epsilon:g} at delta {spent.delta:g}"
+    if isinstance(own, Privacy):
+        kept = kept and (own.epsilon, own.delta) == (privacy.epsilon, privacy.delta)
+        told = f"was made with epsilon {own.epsilon:g} and delta {own.delta:g}"
+    if not kept:
+        raise PrivacyError(
+            f"player {player} has a budget of epsilon {privacy.epsilon:g} and delta {privacy.delta:g}, but its model "
+            f"{type(model).__name__} {told}; give both the same budget"
         )
 
 

@@ -6,6 +6,7 @@ Source: Balle & Wang, *Improving the Gaussian mechanism for differential privacy
 __all__ = ["clipped_mean", "noise_multiplier", "release_noise", "released_mean", "row_bound"]
 
 from functools import lru_cache
+from hashlib import blake2b
 
 import numpy as np
 
@@ -26,8 +27,9 @@ def released_mean(family: ExponentialFamily, batch: Batch, privacy: Privacy) -> 
     Arguments:
         family: the family.
         batch: the private rows, at least 1.
-        privacy: the budget. Other budgets with the same seed have other noise, as two releases with multiples of the
-            same noise would together give the mean away.
+        privacy: the budget. Other budgets, and other rows, with the same seed have other noise: two releases with
+            multiples of the same noise would together give the mean, or the row that they differ by, away. Who knows
+            the seed and guesses the rows can check the guess: it must be secret.
 
     Raises:
         PrivacyError: see `row_bound` and `noise_multiplier`.
@@ -41,9 +43,19 @@ def released_mean(family: ExponentialFamily, batch: Batch, privacy: Privacy) -> 
     clip = row_bound(family, privacy)
     scale = release_noise(family, len(batch), privacy)
     words = np.array([privacy.epsilon, privacy.delta, clip], np.float64).view(np.uint64).tolist()
-    rng = np.random.default_rng(np.random.SeedSequence([privacy.seed, *words]))
+    rng = np.random.default_rng(np.random.SeedSequence([privacy.seed, *words, len(batch), *_digest(batch)]))
     noisy = clipped_mean(family, batch, clip) + scale * rng.standard_normal(family.size)
     return family.project(noisy)
+
+
+def _digest(batch: Batch) -> list[int]:
+    """Four words of 64 bits that tell these rows from all others, as the noise of other rows must be another."""
+    found = blake2b(digest_size=32)
+    for name in sorted(batch.arrays):
+        values = np.ascontiguousarray(batch[name])
+        found.update(repr((name, values.dtype.str, values.shape)).encode())
+        found.update(values.data.cast("B") if values.size else b"")
+    return [int(word) for word in np.frombuffer(found.digest(), "<u8")]
 
 
 def row_bound(family: ExponentialFamily, privacy: Privacy) -> float:
@@ -90,13 +102,20 @@ def noise_multiplier(epsilon: float, delta: float) -> float:
 
 
 def clipped_mean(family: ExponentialFamily, batch: Batch, clip: float) -> Array:
-    """r + mean_k clip_C(φ(x_k) − r): rows further from the reference r than C = `clip` are drawn to that distance."""
+    """r + mean_k clip_C(φ(x_k) − r): rows further from the reference r than C = `clip` are drawn to that distance.
+
+    Rows whose statistics are not finite, such as x² of x = 1e200, count as rows that teach nothing.
+    """
     if clip >= family.bound(family.reference):
         return family.mean_statistics(batch)
     total = np.zeros(family.size)
     for first in range(0, len(batch), _BLOCK):
-        away = family.statistics(batch.select(slice(first, first + _BLOCK))) - family.reference
+        with np.errstate(over="ignore", invalid="ignore"):  # x² of a large x is infinite, and no number times 0
+            away = family.statistics(batch.select(slice(first, first + _BLOCK))) - family.reference
+        away[~np.isfinite(away).all(axis=1)] = 0.0
+        peak = np.maximum(1.0, np.abs(away).max(axis=1, keepdims=True))
+        away /= peak  # so that no norm is infinite
         norms = np.linalg.norm(away, axis=1)
-        total += away.T @ np.minimum(1.0, clip / np.maximum(norms, clip))
+        total += away.T @ (clip / np.maximum(norms, clip / peak[:, 0]))
     mean: Array = family.reference + total / len(batch)
     return mean

@@ -13,8 +13,8 @@ def without_rows(spec: PlayerSpec) -> PlayerSpec:
     """The specification with a `DataSummary` in the place of the rows, those held out included.
 
     Whatever theory says of a game is the same, to the last bit, of the game without rows; only joint tables need more
-    than the summary. A specification that holds no rows is handed back as it is. Of a player with privacy the summary
-    holds the statistics that it releases, and no class shares.
+    than the summary. A specification that holds no rows is handed back as it is. Of a player with privacy there are the
+    statistics that it releases, and no class shares, in the summary or beside it.
 
     The class is `spec.label`; where that is None, the only scalar categorical variable of the rows.
 
@@ -26,8 +26,9 @@ def without_rows(spec: PlayerSpec) -> PlayerSpec:
     >>> lean.data, lean.rows, lean.anchor()
     (None, 2, array([2., 4.]))
     """
+    told = None if spec.private is not None else spec.class_shares
     if not spec.parts:
-        return replace(spec, data=None, holdout=None)
+        return replace(spec, data=None, holdout=None, class_shares=told)
     parts = spec.parts
     spaces = tuple(rows.space for rows in parts)
     label = spec.label
@@ -44,4 +45,4 @@ def without_rows(spec: PlayerSpec) -> PlayerSpec:
         label=label,
         variables=spaces if spec.holdout is None else (*spaces, spec.holdout.space),
     )
-    return replace(spec, data=None, holdout=None, summary=summary)
+    return replace(spec, data=None, holdout=None, class_shares=told, summary=summary)

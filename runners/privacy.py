@@ -25,13 +25,15 @@ def budgets_of(experiment: Experiment, players: Sequence[Hashable]) -> dict[Hash
         players: all of them, in the order of the graph.
 
     Raises:
-        ExperimentError: a player who does not play, or rows of others that would be counted as a player's own.
+        ExperimentError: a player who does not play, rows of others that would be counted as a player's own, or
+            canaries.
     """
     section = experiment.privacy
     own = by_player(section.players, players, "privacy.players")
     found = {player: _budget(own.get(player, section), experiment.seed, k) for k, player in enumerate(players)}
     if any(found.values()):
         _require_own_rows(experiment)
+        _require_no_canaries(experiment)
     return found
 
 
@@ -69,3 +71,12 @@ def _require_own_rows(experiment: Experiment) -> None:
                 f"data.{key} gives players rows of others for their own, which no budget of privacy covers; leave it "
                 "out, or set privacy.epsilon=.inf"
             )
+
+
+def _require_no_canaries(experiment: Experiment) -> None:
+    if experiment.audit.canaries:
+        raise ExperimentError(
+            f"audit.canaries is {experiment.audit.canaries}, but canaries are made of values of a player's own rows, "
+            "so that one row would change many, which no budget of privacy covers; set audit.canaries=0, or "
+            "privacy.epsilon=.inf for all"
+        )

@@ -37,6 +37,9 @@ _CHOOSING = ("part", "file", "root", "seed")
 _SPLIT, _NOISE, _TESTS = 1002, 1003, 1008
 
 
+_MOST_ROWS = 10_000_000
+"""Synthetic rows of a player, where they are made: a game of arrays only counts them."""
+
 _MOST_VALUES = 500_000_000
 """Of synthetic rows, of all players together."""
 
@@ -64,7 +67,7 @@ def families_and_shards(
         require_unused("data.source synthetic", section, ("options", "file", "label", "split", "test_share", "players"))
         with naming_options("model.options"):
             family = synthetic_family(name, model.dimension, classes=model.classes, **model.options)
-        _require_room(len(players) * section.rows, family.space)
+        _require_room(len(players), section.rows, family.space)
         rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(DATA,)))
         batches = synthetic_data(family, len(players), section.rows, rng, spread=section.spread)
         wanted = range(len(players)) if only is None else only
@@ -233,9 +236,14 @@ def split_data(experiment: Experiment, dataset: Dataset, players: int, number: i
         )
 
 
-def _require_room(rows: int, space: Space) -> None:
+def _require_room(players: int, rows: int, space: Space) -> None:
     """Refuses private rows of more values than a machine's memory holds, before any is made."""
-    values = rows * sum(math.prod(v.shape) for v in space)
+    if rows > _MOST_ROWS:
+        raise ExperimentError(
+            f"data.rows is {rows:,}, expected at most {_MOST_ROWS:,} where rows are made; lower it, or take runner "
+            "fleet with a generator of arrays"
+        )
+    values = players * rows * sum(math.prod(v.shape) for v in space)
     if values > _MOST_VALUES:
         raise ExperimentError(
             f"the private rows of all players are {values:.3g} values, expected at most {_MOST_VALUES:.3g}; lower "

@@ -101,7 +101,7 @@ class DataSection(Section):
     label: str | None = None
     split: SplitSection = SplitSection()
     holdout: float = Field(0.2, ge=0, lt=1)
-    rows: int = Field(200, ge=1, le=10_000_000)
+    rows: int = Field(200, ge=1, le=1_000_000_000_000)
     spread: float = Field(1.0, gt=0)
     noise: float = Field(0.0, ge=0, allow_inf_nan=False)
     judge: bool = False

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from nashgossip.agents import Message
 from nashgossip.agents.parcels import BundleError, opened
-from nashgossip.games import DatasetCorrupt, load_npz
+from nashgossip.games import DatasetCorrupt, FleetGame, load_npz
 from nashgossip.runners import build_game, run_path
 from nashgossip.runners.checkpoint import CheckpointError
 from nashgossip.runners.command import app
@@ -92,7 +92,12 @@ RING = "{generator: ring, arguments: {n: 4}}"
 @pytest.mark.parametrize(
     ("text", "error", "told"),
     [
-        (PLAN.format(dimension=4, rows=10**12, topology=RING), ExperimentError, "data.rows: .* less than or equal to"),
+        (PLAN.format(dimension=4, rows=10**13, topology=RING), ExperimentError, "data.rows: .* less than or equal to"),
+        (
+            PLAN.format(dimension=4, rows=10**12, topology=RING),
+            ExperimentError,
+            "data.rows is 1,000,000,000,000, expected at most 10,000,000 where rows are made; lower it, or take runner",
+        ),
         (
             PLAN.format(dimension=10**9, rows=9, topology=RING),
             ExperimentError,
@@ -129,6 +134,17 @@ RING = "{generator: ring, arguments: {n: 4}}"
 def test_an_experiment_that_asks_for_too_much_is_refused(text: str, error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         build_game(parse_experiment(text))
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "gaussian", "poisson", "exponential", "categorical"])
+def test_a_game_of_arrays_counts_more_rows_than_could_be_made(family: str) -> None:
+    text = (
+        f"name: a\nmodel: {{family: {family}, dimension: 3}}\ndata: {{rows: 1000000000000}}\n"
+        "topology: {generator: array_k_out, arguments: {n: 50, k: 3}}\nplay: {runner: fleet}\n"
+    )
+    game = build_game(parse_experiment(text))
+    assert isinstance(game, FleetGame)
+    assert game.size == 50
 
 
 @pytest.mark.parametrize(

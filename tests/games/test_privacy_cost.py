@@ -11,6 +11,7 @@ from nashgossip.games import (
     ExponentialFamily,
     Game,
     Gaussian,
+    GaussianDiagonal,
     NoClosedFormError,
     PlayerSpec,
     Privacy,
@@ -106,6 +107,18 @@ def test_without_rows_the_equilibrium_is_the_same_and_the_cost_is_known_as_far_a
     assert (bare.bias, bare.shift, bare.predicted_rms, bare.measured_rms) == (None, None, None, None)
     assert predict_privacy(lean(own)).predicted_rms == predict_privacy(own).predicted_rms
     assert predict_privacy(lean(own)).measured is None
+
+
+@pytest.mark.parametrize("huge", [1e200, 1e150])
+def test_a_row_without_finite_statistics_leaves_the_game_and_takes_the_cost_alone(huge: float) -> None:
+    family = GaussianDiagonal((2,))
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    x[7] = huge
+    rows = family.space.batch({"x": x})
+    spec = PlayerSpec(family, data=rows, smoothing=1.0, privacy=Privacy(5.0, clip=3.0))
+    cost = predict_privacy(Game(attach_alpha(generate_graph("complete", n=1), 1.0), {0: spec}))
+    assert np.isfinite(cost.noise).all()
+    assert (cost.bias, cost.shift) == (None, None)
 
 
 def test_the_summary_of_private_rows_tells_the_release_and_no_more() -> None:

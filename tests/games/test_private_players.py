@@ -45,6 +45,31 @@ class Unbounded(Accounting):
     spent = None
 
 
+class Spendthrift(Accounting):
+    """One that was made with a wider budget, and tells its δ alone."""
+
+    spent = PrivacySpent(0.0, 0.01)
+
+
+class Spent(Accounting):
+    """One that has spent more than is promised."""
+
+    spent = PrivacySpent(3.0, 1e-5)
+
+
+class Generous(Accounting):
+    """One that was made with another budget, and tells which."""
+
+    privacy = Privacy(500.0, 1e-5)
+
+
+class Exact(Accounting):
+    """One that was made with the very budget; its clip, noise and seed are its own affair."""
+
+    spent = PrivacySpent(0.0, BUDGET.delta)
+    privacy = replace(BUDGET, clip=None, noise=4.0, seed=9)
+
+
 class Silent:
     """One that does not account."""
 
@@ -70,6 +95,13 @@ def spec(**changes: Any) -> PlayerSpec:
         ({"defence": Defence(trust=Trust())}, "player 0 has privacy, but compares what it hears with its private"),
         ({"family": None, "model": Silent}, "player 0 has a budget of privacy, but its model Silent cannot learn with"),
         ({"family": None, "model": Unbounded}, "its model Unbounded was made to learn without one; make it with the"),
+        (
+            {"family": None, "model": Spendthrift},
+            "player 0 has a budget of epsilon 1 and delta 1e-05, but its model Spendthrift has spent epsilon 0 at "
+            "delta 0.01; give both the same budget",
+        ),
+        ({"family": None, "model": Spent}, "delta 1e-05, but its model Spent has spent epsilon 3 at delta 1e-05; give"),
+        ({"family": None, "model": Generous}, "its model Generous was made with epsilon 500 and delta 1e-05; give"),
     ],
 )
 def test_a_player_who_cannot_keep_its_budget_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -88,6 +120,7 @@ def test_two_players_never_share_their_noise() -> None:
 def test_players_who_keep_their_budgets_play() -> None:
     pair(spec(defence=Defence(clip=0.4)))
     pair(spec(family=None, model=Accounting))
+    pair(spec(family=None, model=Exact))
     assert spec(data=None).private is None
 
 

@@ -99,6 +99,22 @@ def test_a_release_is_one_for_all_and_others_have_other_noise() -> None:
     assert np.abs(np.array(drawn) @ np.array(drawn).T - np.eye(4)).max() < 0.999
 
 
+def test_releases_of_other_rows_with_one_seed_have_other_noise() -> None:
+    family, budget = Gaussian((3,)), Privacy(0.1, clip=2.0, seed=123)
+    rows = rows_of(family, 100, 2)
+    x = rows["x"].copy()
+    x[-1] = 0.0
+    others = [rows.select(slice(None, -1)), rows.select(slice(1, None)), family.space.batch({"x": x})]
+    drawn = []
+    for some in (rows, *others):
+        noise = (released_mean(family, some, budget) - clipped_mean(family, some, 2.0)) * len(some)
+        drawn.append(noise / np.linalg.norm(noise))
+    # Else 100 μ̃(all) − 99 μ̃(all but the last) would be the last row.
+    assert np.abs(np.array(drawn) @ np.array(drawn).T - np.eye(4)).max() < 0.999
+    copied = family.space.batch({"x": np.asfortranarray(rows["x"])})
+    np.testing.assert_array_equal(released_mean(family, copied, budget), released_mean(family, rows, budget))
+
+
 def test_without_the_library_a_release_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dp_accounting", None)
     with pytest.raises(PrivacyError, match=r"the extra 'privacy', and dp_accounting is not installed: pip install"):
@@ -127,6 +143,25 @@ def test_a_row_that_counts_as_nothing_moves_the_mean_by_at_most_its_bound(
 def test_the_bound_is_reached() -> None:
     family = Gaussian((2,))
     rows = family.space.batch({"x": np.array([[0.0, 0.0], [300.0, 400.0]])})
+    np.testing.assert_allclose(clipped_mean(family, rows, 2.0), [0.6, 0.8], rtol=ROUNDING)
+
+
+HUGE = [GaussianDiagonal((2,)), GaussianFull(2), ClassConditional(2, GaussianDiagonal((2,)))]
+
+
+@pytest.mark.parametrize("family", HUGE, ids=lambda f: f.name)
+def test_a_row_whose_statistics_are_not_finite_counts_as_one_that_teaches_nothing(family: ExponentialFamily) -> None:
+    rows = rows_of(family, 20, 8)
+    x = rows["x"].copy()
+    x[3] = 1e200
+    found = clipped_mean(family, family.space.batch({**rows.arrays, "x": x}), 2.0)
+    rest = clipped_mean(family, rows.select(np.delete(np.arange(20), 3)), 2.0) - family.reference
+    np.testing.assert_allclose(found, family.reference + 19 / 20 * rest, rtol=ROUNDING, atol=ROUNDING)
+
+
+def test_a_row_whose_norm_is_not_finite_is_drawn_to_the_bound() -> None:
+    family = Gaussian((2,))
+    rows = family.space.batch({"x": np.array([[0.0, 0.0], [3e300, 4e300]])})
     np.testing.assert_allclose(clipped_mean(family, rows, 2.0), [0.6, 0.8], rtol=ROUNDING)
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from nashgossip.games import PrivacyError
-from nashgossip.runners import build_game, load_experiment, play
+from nashgossip.runners import build_game, build_lean_game, load_experiment, play
 from nashgossip.runners.network_privacy import private_learning
+from nashgossip.runners.neural_games import build_examiner
+from nashgossip.runners.where import answer_here
 
 SMALL = [
     "model.options={latents: {z0: 4, z1: 8}, networks: {width: 16}, batch: 50, steps: 3}",
@@ -83,3 +85,22 @@ def test_models_that_cannot_learn_with_a_budget_are_refused(kind):
     )
     with pytest.raises(PrivacyError, match=expected):
         build_game(experiment("privacy.epsilon=3", *settings))
+
+
+def test_where_players_read_their_rows_the_laboratory_has_no_class_shares_of_private_ones():
+    asked = experiment(
+        "play.runner=ray", "data.where=players", "privacy.epsilon=3", "privacy.players={'1': {epsilon: .inf}}"
+    )
+    game = build_lean_game(asked, answer_here)
+    private, plain = (game.specs[player] for player in (0, 1))
+    assert private.class_shares is None
+    assert private.summary.class_shares is None
+    assert plain.class_shares.sum() == pytest.approx(1.0)
+    examiner = build_examiner(asked, game)
+    assert examiner.predicted is None
+    assert (examiner.own_classes(0), len(examiner.own_classes(1)) > 0) == ([], True)
+
+
+def test_a_budget_that_no_noise_keeps_is_refused_by_name():
+    with pytest.raises(PrivacyError, match="player 1: "):
+        build_game(experiment("privacy.players={'1': {epsilon: 0.001}}"))

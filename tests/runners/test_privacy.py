@@ -84,6 +84,11 @@ def test_an_infinite_epsilon_changes_nothing() -> None:
         ([PRIVATE, "defence.screen={}"], "leave `screen` and `trust` out of its defence, or privacy"),
         ([PRIVATE, "model.family=poisson"], "set privacy.clip to a norm that most rows keep"),
         ([PRIVATE, "play.runner=fleet"], "a budget of privacy, which arrays do not account for"),
+        ([PRIVATE, "audit={batches: 2, canaries: 3}"], "set audit.canaries=0, or privacy.epsilon=.inf for all"),
+        (
+            ["privacy.players={'2': {epsilon: 1}}", "audit={batches: 2, canaries: 3}"],
+            "audit.canaries is 3, but canaries are made of values of a player's own rows",
+        ),
         (
             [PRIVATE, "topology={generator: array_k_out, arguments: {n: 10, k: 2}}", "play.runner=fleet"],
             "option 'privacy' means nothing with a graph of arrays",

@@ -209,3 +209,15 @@ def test_a_plain_loss_that_is_lost_is_still_told():
     model = flow(rate=1e30)
     with pytest.raises(LossError):
         model.learn([Source(points(40), 1.0, own=True)], np.random.default_rng(0))
+
+
+def test_a_row_of_which_no_class_can_be_told_is_not_seen_from_outside():
+    """A value beyond float32 becomes infinite, and the shares of its class no numbers."""
+    values = np.zeros((40, 2))
+    values[0] = 1e60
+    model = scene(Privacy(100.0, noise=3.0), batch=40)
+    space = Space(tuple(v for v in SCENE if v.name == "v"))
+    with np.errstate(over="ignore"):
+        model.learn([Source(space.batch({"v": values}), 1.0, own=True)], np.random.default_rng(0))
+    assert model.privacy_spent().epsilon > 0
+    assert all(np.isfinite(weights).all() for weights in model.state()["module"].values())

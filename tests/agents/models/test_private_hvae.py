@@ -276,3 +276,16 @@ def test_rows_that_lack_variables_teach_what_they_hold(learns):
     model.learn(sources, np.random.default_rng(0))
     changed = {name.split(".")[0] for name, values in arrays(model).items() if not np.array_equal(values, before[name])}
     assert changed == ({"prior", "down", "pixels", "up", "labels"} if learns == "all" else {"labels"})
+
+
+def test_a_row_of_which_no_class_can_be_told_is_not_seen_from_outside() -> None:
+    """A pixel beyond float32 becomes infinite, and the shares of its class no numbers."""
+    image = Variable("x", "real", (6, 6))
+    pixels = np.zeros((40, 6, 6))
+    pixels[0] = 1e60
+    model = HVAE(image, {"z": 4}, label=LABEL, architecture=Fast(8), batch=40, privacy=Privacy(100.0, noise=3.0))
+    with np.errstate(over="ignore"):
+        own = Source(Space((image,)).batch({"x": pixels}), 1.0, own=True)
+        model.learn([own], np.random.default_rng(0))
+    assert model.privacy_spent().epsilon > 0
+    assert all(np.isfinite(weights).all() for weights in model.state()["module"].values())

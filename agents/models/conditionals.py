@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...games import Batch, Privacy, PrivacySpent, Space, SpaceError, Variable
+from ...games import Batch, Privacy, Space, SpaceError, Variable
 from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
 from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
+from .budgeted import Budgeted
 from .conditional_architectures import ConditionalArchitecture, FastConditionals
 from .conditional_inputs import Rows, is_image, joined
 from .gibbs import Gibbs
@@ -27,7 +28,7 @@ _COLOURS = (1, 3, 4)
 
 
 @final
-class Conditionals:
+class Conditionals(Budgeted):
     """p(v | all other variables) for every variable v, each a network of its own (a dependency network).
 
     One step: a minibatch is filled from the sources in proportion to their weights. What a row lacks is completed by
@@ -198,17 +199,9 @@ class Conditionals:
         shares: NDArray[np.float64] = found.double().cpu().numpy()
         return shares
 
-    def privacy_spent(self) -> PrivacySpent | None:
-        """What all calls of `learn` so far have spent; None for a model without a budget."""
-        return None if self._private is None else self._private.ledger.spent()
-
-    def lift_privacy(self) -> None:
-        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
-        self._private = None
-
     def state(self) -> State:
         """Networks and optimiser, and with privacy what is spent."""
-        return {**self._trainer.state(), **({} if self._private is None else {"privacy": self._private.ledger.state()})}
+        return {**self._trainer.state(), **self._ledger_state()}
 
     def load(self, state: State) -> None:
         """Continues exactly as the model whose `state()` this is.

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from ...games import Batch, Privacy, PrivacyError, PrivacySpent, Space
+from ...games import Batch, Privacy, PrivacyError, Space
 from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
 from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
 from ..real_rows import from_matrix, require_real, to_matrix
+from .budgeted import Budgeted
 from .private_steps import PrivateSteps, RowLosses, private_steps, require_same_privacy
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
@@ -24,7 +25,7 @@ _CHUNK = 2000
 
 
 @final
-class FlowModel:
+class FlowModel(Budgeted):
     """A neural spline flow with coupling layers: x = m + s · f⁻¹(z), z standard normal, f learned.
 
     log p(x) = log N(f((x − m)/s); 0, I) + log |det ∂f/∂x| − Σ log s. A call of `learn` takes `steps` steps of Adam
@@ -169,17 +170,9 @@ class FlowModel:
         density: NDArray[np.float64] = torch.cat(parts).cpu().numpy().astype(np.float64)
         return density
 
-    def privacy_spent(self) -> PrivacySpent | None:
-        """What all calls of `learn` so far have spent; None for a model without a budget."""
-        return None if self._private is None else self._private.ledger.spent()
-
-    def lift_privacy(self) -> None:
-        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
-        self._private = None
-
     def state(self) -> State:
         """Weights, scaling and Adam's moments, and with privacy what is spent."""
-        return {**self._trainer.state(), **({} if self._private is None else {"privacy": self._private.ledger.state()})}
+        return {**self._trainer.state(), **self._ledger_state()}
 
     def load(self, state: State) -> None:
         """Continues exactly as the model whose `state()` this is.

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...games import Batch, Privacy, PrivacySpent, Space, SpaceError, Variable
+from ...games import Batch, Privacy, Space, SpaceError, Variable
 from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
 from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
 from .architectures import Architecture, Fast
+from .budgeted import Budgeted
 from .hierarchy import Hierarchy, Rows, joined
 from .private_hierarchy import PrivateHierarchy
 from .private_steps import PrivateSteps, private_steps, require_same_privacy
@@ -25,7 +26,7 @@ _CHUNK = 2000
 
 
 @final
-class HVAE:
+class HVAE(Budgeted):
     """A decoder and an encoder, as two players.
 
     p is p(c) p(z_0) Π_k p(z_k | c, z_<k) p(x | c, z), and q is q(c | x) Π_k q(z_k | z_>k, x, c). The decoder ascends
@@ -224,17 +225,9 @@ class HVAE:
         found: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
         return found
 
-    def privacy_spent(self) -> PrivacySpent | None:
-        """What all calls of `learn` so far have spent; None for a model without a budget."""
-        return None if self._private is None else self._private.ledger.spent()
-
-    def lift_privacy(self) -> None:
-        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
-        self._private = None
-
     def state(self) -> State:
         """Networks and optimiser, and with privacy what is spent."""
-        return {**self._trainer.state(), **({} if self._private is None else {"privacy": self._private.ledger.state()})}
+        return {**self._trainer.state(), **self._ledger_state()}
 
     def load(self, state: State) -> None:
         """Continues exactly as the model whose `state()` this is.

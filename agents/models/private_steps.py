@@ -70,7 +70,7 @@ class PrivateSteps:
     ) -> None:
         self._opacus = _opacus()
         _require_rows_apart(module, self._opacus)
-        self.ledger = Ledger(privacy, schedule)
+        self.privacy, self.ledger = privacy, Ledger(privacy, schedule)
         self._module, self._clip = module, 1.0 if privacy.clip is None else privacy.clip
         known = {name: p for name, p in module.named_parameters() if p.requires_grad}
         self._parts = [{name: p for name, p in known.items() if name.startswith(part)} for part in parts]

@@ -216,8 +216,8 @@ class Conditionals(Budgeted):
             self._private.ledger.load(state["privacy"])
 
     def _learn_privately(self, private: PrivateSteps, sources: Sequence[Source], rng: np.random.Generator) -> None:
-        stream = torch_stream(rng, self._device)
         filled = private_minibatches(sources, self._batch)
+        coins, stream = private.streams(filled, self._steps, rng, self._device)
         losses = PrivateConditionals(
             self._net,
             filled,
@@ -229,7 +229,7 @@ class Conditionals(Budgeted):
             chunk=self._chunk,
             stream=stream,
         )
-        private.take(self._trainer, filled, self._steps, rng, stream, losses)
+        private.take(self._trainer, filled, self._steps, coins, stream, losses)
 
     def _losses(self, groups: list[Rows], stream: torch.Generator) -> Iterator[Tensor]:
         net, chunk = self._net, self._chunk

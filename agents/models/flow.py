@@ -190,13 +190,14 @@ class FlowModel(Budgeted):
         self, private: PrivateSteps, sources: Sequence[Source], tables: Sequence[Tensor], rng: np.random.Generator
     ) -> None:
         filled = private_minibatches(sources, self._batch)
+        coins, stream = private.streams(filled, self._steps, rng, self._device)
 
         def losses(picks: Sequence[NDArray[np.int64]]) -> tuple[tuple[()], list[RowLosses]]:
             chosen = zip(tables, picks, strict=True)
             mini = torch.cat([t[torch.as_tensor(positions, device=self._device)] for t, positions in chosen])
             return (), [RowLosses(0, lambda rows: -self._network.log_density(rows["x"]), {"x": mini})]
 
-        private.take(self._trainer, filled, self._steps, rng, torch_stream(rng, self._device), losses)
+        private.take(self._trainer, filled, self._steps, coins, stream, losses)
 
     def _require_scaled(self) -> None:
         if not self._network.is_scaled:

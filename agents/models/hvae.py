@@ -243,8 +243,8 @@ class HVAE(Budgeted):
 
     def _learn_privately(self, private: PrivateSteps, sources: Sequence[Source], rng: np.random.Generator) -> None:
         """The same steps, in which what depends on private rows is learned from noisy gradients alone."""
-        stream = torch_stream(rng, self._device)
         filled = private_minibatches(sources, self._batch)
+        coins, stream = private.streams(filled, self._steps, rng, self._device)
         losses = PrivateHierarchy(
             self._net,
             filled,
@@ -256,7 +256,7 @@ class HVAE(Budgeted):
             sweeps=self._sweeps,
             stream=stream,
         )
-        private.take(self._trainer, filled, self._steps, rng, stream, losses)
+        private.take(self._trainer, filled, self._steps, coins, stream, losses)
 
     def _losses(self, groups: list[Rows], own: int, stream: torch.Generator) -> Iterator[Tensor]:
         net, chunk = self._net, self._chunk

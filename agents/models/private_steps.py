@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from ...games import Privacy, PrivacyError
+from ...games import Batch, Privacy, PrivacyError
 from ..ledger import Ledger, PrivacyPlan
-from ..private_minibatches import PrivateMinibatches
-from ..protocols import State
-from .training import Trainer
+from ..private_minibatches import PrivateMinibatches, digest
+from ..protocols import Source, State
+from .training import Trainer, torch_stream
 
 Rows: TypeAlias = Mapping[str, Tensor]
 """Tensors by name, the first axis of each being that of the rows."""
@@ -74,6 +74,36 @@ class PrivateSteps:
         self._module, self._clip = module, 1.0 if privacy.clip is None else privacy.clip
         known = {name: p for name, p in module.named_parameters() if p.requires_grad}
         self._parts = [{name: p for name, p in known.items() if name.startswith(part)} for part in parts]
+        self._digests: list[tuple[Batch, bytes]] = []
+
+    def streams(
+        self, filled: PrivateMinibatches, steps: int, rng: np.random.Generator, device: torch.device
+    ) -> tuple[np.random.Generator, torch.Generator]:
+        """The random numbers of one call of `learn`: coins of minibatches, and all others, noise among them.
+
+        They follow from the seed of the budget, from ε, δ, C, σ, q, B and the number of steps, from all rows and weights
+        that are learned from, and from one draw of `rng`. What is learned with another budget or from other rows has
+        other noise even if all seeds are the same, as two gradients with the same noise would together give it away.
+
+        Arguments:
+            filled: how minibatches are filled.
+            steps: how many are wanted.
+            rng: the player's.
+            device: of the noise.
+        """
+        own = self.privacy
+        known = [own.epsilon, own.delta, self._clip, self.ledger.noise, filled.rate, filled.size, steps]
+        words = np.array(known + [s.weight for s in filled.sources], np.float64).view(np.uint64).tolist()
+        drawn = int(rng.integers(2**63))
+        seeds = np.random.SeedSequence([own.seed, drawn, *words, *self._words(filled.sources)])
+        coins = np.random.default_rng(seeds)
+        return coins, torch_stream(coins, device)
+
+    def _words(self, sources: Sequence[Source]) -> list[int]:
+        """Digests of all rows; of those of the call before as they were."""
+        before = {id(batch): found for batch, found in self._digests}
+        self._digests = [(s.batch, before.get(id(s.batch)) or digest(s.batch)) for s in sources]
+        return [word for _, found in self._digests for word in np.frombuffer(found, np.uint64).tolist()]
 
     def take(
         self,

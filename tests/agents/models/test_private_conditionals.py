@@ -211,6 +211,18 @@ def test_a_plain_loss_that_is_lost_is_still_told():
         model.learn([Source(points(40), 1.0, own=True)], np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("kind", sorted(MODELS))
+def test_networks_learn_with_the_noise_of_their_budgets_seed(kind):
+    make, rows = MODELS[kind]
+    found = []
+    for seed in (0, 0, 1):
+        model = make(Privacy(5.0, noise=2.0, seed=seed))
+        model.learn([Source(rows(40), 1.0, own=True)], np.random.default_rng(7))
+        found.append(np.concatenate([values.ravel() for values in model.state()["module"].values()]))
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
 def test_a_row_of_which_no_class_can_be_told_is_not_seen_from_outside():
     """A value beyond float32 becomes infinite, and the shares of its class no numbers."""
     values = np.zeros((40, 2))

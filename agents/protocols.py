@@ -120,7 +120,7 @@ class HasPrivacy(Protocol):
 
 @runtime_checkable
 class KeepsSpending(Protocol):
-    """Optional: a model with a budget of privacy that can be taken back to an earlier state, and has spent all the same.
+    """Optional: a model with a budget of privacy that has spent what it has spent wherever it is taken back to.
 
     A model of `HasPrivacy` without it gets back what it spent since, and its player is known to spend by ε alone.
     """

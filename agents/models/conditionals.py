@@ -20,8 +20,8 @@ from .budgeted import Budgeted
 from .conditional_architectures import ConditionalArchitecture, FastConditionals
 from .conditional_inputs import Rows, is_image, joined
 from .gibbs import Gibbs
-from .private_conditionals import PrivateConditionals, require_row_conditionals
-from .private_steps import PrivateSteps, private_steps, require_same_privacy
+from .private_conditionals import PrivateConditionals, all_row_losses, require_row_conditionals
+from .private_steps import PrivateSteps, private_steps, require_rows_apart, require_same_privacy, three_rows
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
 _COLOURS = (1, 3, 4)
@@ -137,6 +137,8 @@ class Conditionals(Budgeted):
         self._private = private_steps(self._net, self._net.parts(taught), privacy, plan, batch, steps)
         if self._private is not None:
             require_row_conditionals(self._net)
+            rows = self._tensors(three_rows(self._space), slice(None))
+            require_rows_apart(self._net, all_row_losses, rows, architecture or FastConditionals())
 
     @property
     def space(self) -> Space:

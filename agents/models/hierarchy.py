@@ -134,6 +134,12 @@ class Hierarchy(nn.Module):
             for part in [] if taught is None else _cut(taught, chunk):
                 yield -_log_bits(self._encode(name, part), part[name]).sum() / _length(taught or {})
 
+    def row_losses(self, rows: Rows) -> list[Tensor]:
+        """What every network says of whole rows, as losses of each row: `[n]` each."""
+        told = [] if self.labels is None else [self.row_label_losses(rows)]
+        encoded = [-_log_bits(self._encode(name, rows), rows[name]) for name in self.latents]
+        return [-self.log_joint(rows), *told, *encoded]
+
     def class_logits(self, rows: Rows) -> Tensor:
         """Logits of q(c | x): `[n, classes]`."""
         if self.labels is None:

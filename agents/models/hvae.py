@@ -19,7 +19,7 @@ from .architectures import Architecture, Fast
 from .budgeted import Budgeted
 from .hierarchy import Hierarchy, Rows, joined
 from .private_hierarchy import PrivateHierarchy
-from .private_steps import PrivateSteps, private_steps, require_same_privacy
+from .private_steps import PrivateSteps, private_steps, require_rows_apart, require_same_privacy, three_rows
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
 _CHUNK = 2000
@@ -128,6 +128,9 @@ class HVAE(Budgeted):
         decoder, classifier = ("prior.", "down.", "pixels.", "shares", "log_sigma"), ("labels.",)
         parts = [*([decoder] if learns == "all" else []), *([classifier] if label is not None else [])]
         self._private = private_steps(self._net, parts, privacy, plan, batch, steps)
+        if self._private is not None:
+            rows = self._tensors(three_rows(self._space), slice(None))
+            require_rows_apart(self._net, Hierarchy.row_losses, rows, architecture or Fast())
 
     @property
     def space(self) -> Space:

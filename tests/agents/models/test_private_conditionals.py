@@ -200,6 +200,46 @@ class _Wrapped(nn.Module):
         self.inner = inner
 
 
+class _Centred(nn.Module):
+    """Takes from what it is given the mean over the rows that come with it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, vector, planes):
+        return self.inner(vector - vector.mean(0), planes)
+
+
+class _Mixing(FastConditionals):
+    def __init__(self, name: str) -> None:
+        super().__init__(width=2, hidden=8)
+        object.__setattr__(self, "name", name)
+
+    def conditional(self, target, others):
+        made = super().conditional(target, others)
+        if target.name == self.name:
+            part = "body" if hasattr(made, "body") else "decoder"
+            setattr(made, part, _Centred(getattr(made, part)))
+        return made
+
+
+@pytest.mark.parametrize("name", SCENE.names)
+def test_networks_by_which_one_row_changes_what_is_said_of_another_are_refused(name):
+    with pytest.raises(PrivacyError, match="networks of _Mixing cannot learn privately: what they say of a row"):
+        Conditionals(SCENE, architecture=_Mixing(name), privacy=Privacy(1.0), plan=PLAN)
+    assert Conditionals(SCENE, architecture=_Mixing(name)).privacy is None
+
+
+def test_models_tell_their_budget():
+    budget = Privacy(2.0, 1e-6, seed=5)
+    for make, _ in MODELS.values():
+        model = make(budget)
+        assert model.privacy == budget
+        model.lift_privacy()
+        assert model.privacy is make().privacy is make(Privacy(np.inf)).privacy is None
+
+
 def test_networks_without_losses_of_single_rows_are_refused():
     with pytest.raises(PrivacyError, match="the network of 'v' is a _Wrapped and cannot learn privately"):
         Conditionals(SCENE, architecture=_Odd(width=2, hidden=8), privacy=Privacy(1.0), plan=PLAN)

@@ -289,3 +289,34 @@ def test_a_row_of_which_no_class_can_be_told_is_not_seen_from_outside() -> None:
         model.learn([own], np.random.default_rng(0))
     assert model.privacy_spent().epsilon > 0
     assert all(np.isfinite(weights).all() for weights in model.state()["module"].values())
+
+
+class _Centred(nn.Module):
+    """A network whose numbers have the mean 0 over the rows that come together."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *given: Any) -> Any:
+        found = self.inner(*given)
+        return found - found.mean(0)
+
+
+class _Meddling:
+    """Fast networks, one of which mixes rows, before and after its weights are anything but 0."""
+
+    def __init__(self, which: str) -> None:
+        self._which, self._fast = which, Fast(8)
+
+    def __getattr__(self, name: str) -> Any:
+        make = getattr(self._fast, name)
+        return (lambda *given, **options: _Centred(make(*given, **options))) if name == self._which else make
+
+
+@pytest.mark.parametrize("which", ["latent", "image", "encoder", "classifier"])
+def test_networks_by_which_one_row_changes_what_is_said_of_another_are_refused(which: str) -> None:
+    with pytest.raises(PrivacyError, match="networks of _Meddling cannot learn privately: what they say of a row"):
+        small(Privacy(1.0), architecture=_Meddling(which))
+    assert small(None, architecture=_Meddling(which)).privacy is None
+    assert small(Privacy(1.0)).privacy == Privacy(1.0)

@@ -179,7 +179,10 @@ ROWS = Space((Variable("x", "real", (2,)),)).batch({"x": np.ones((50, 2))})
 OTHERS = Space((Variable("x", "real", (2,)),)).batch({"x": np.zeros((50, 2))})
 
 
-def drawn(privacy=Privacy(1.0, noise=2.0, seed=3), own=ROWS, weight=0.5, heard=OTHERS, seed=0, steps=3):
+BUDGET = Privacy(1.0, noise=2.0, seed=3)
+
+
+def drawn(privacy=BUDGET, own=ROWS, weight=0.5, heard=OTHERS, seed=0, steps=3):
     """The first numbers of both streams."""
     sources = [Source(own, weight, own=True), Source(heard, 1 - weight)]
     made = PrivateSteps(Two(), [("left",)], privacy, None)

@@ -37,6 +37,7 @@ from .protocols import HasCompletion as HasCompletion
 from .protocols import HasLogDensity as HasLogDensity
 from .protocols import HasMeanParameters as HasMeanParameters
 from .protocols import HasPrivacy as HasPrivacy
+from .protocols import KeepsSpending as KeepsSpending
 from .protocols import LiftsPrivacy as LiftsPrivacy
 from .protocols import Source as Source
 from .protocols import State as State

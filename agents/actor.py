@@ -180,7 +180,11 @@ class PlayerActor:
             return publish
         self._gossiper.rewired(before)
         parcels = self._ensemble.deliver(publish)
-        self._keeper.attempt()
+        joined = [player for name, player in self._ensemble.players.items() if name not in before]
+        if any(player.spending for player in joined):
+            self._keeper.save()  # before other processes hear of it
+        else:
+            self._keeper.attempt()
         return parcels
 
     # --- play in rounds -------------------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ class Ensemble:
             self._archive.load(state["published"])
 
     def restart(self, player: Hashable, state: State) -> None:
-        """Takes one player back to its part of a `state()`.
+        """Takes one player back to its part of a `state()`; what it spent of a budget of privacy stays spent.
 
         Raises:
             LookupError: the state has no such player.
@@ -185,7 +185,7 @@ class Ensemble:
         if saved is None:
             raise LookupError(f"the checkpoint has no player {player}")
         self._wire(player, state["wiring"])  # the letters are those of its neighbours of then
-        self.players[player].load(saved)
+        self.players[player].take_back(saved)
         self._wire(player, self.wiring)
 
     def packed(self, parcels: Iterable[Parcel]) -> list[Any]:

@@ -102,6 +102,14 @@ class ExponentialFamilyModel:
             return PrivacySpent(0.0, 0.0)
         return PrivacySpent(self._privacy.epsilon, self._privacy.delta, exhausted=True)
 
+    def spending(self) -> tuple[float, ...]:
+        """Whether it has learned from the release; nothing without a budget."""
+        return () if self._privacy is None else (float(self._looked),)
+
+    def keep_spending(self, spending: Sequence[float]) -> None:
+        """See `KeepsSpending`."""
+        self._looked = self._looked or any(spending)
+
     def state(self) -> State:
         """μ and the number of steps taken; with privacy, whether it has learned from the release."""
         looked = {} if self._privacy is None else {"looked": self._looked}

@@ -114,9 +114,9 @@ class Gossiper:
         began, moves = time.monotonic(), 0
         until = began + _SLICE_S
         while (now := time.monotonic()) < until and (player := self._clocks.due(now)) is not None:
-            spent = self._ensemble.players[player].privacy_spent
+            spent = self._ensemble.players[player].spending
             parcels += self._ensemble.move(player)
-            if self._ensemble.players[player].privacy_spent != spent:
+            if self._ensemble.players[player].spending != spent:
                 self._keeper.save()  # before anybody hears of it: who is taken back has spent it all the same
             if player in self._failures.aside:
                 self._clocks.stop(player)

@@ -143,6 +143,18 @@ class Ledger:
         self._rho, self.steps = rho, int(state["steps"])
         self._rate, self._order = state["rate"], state["order"]
 
+    def spending(self) -> tuple[float, ...]:
+        """Number of steps, their last rate, the order that is counted at (−1 for none yet), and costs at all orders."""
+        order = -1 if self._order is None else self._order
+        return (self.steps, self._rate or 0.0, order, *self._rho.tolist())
+
+    def keep(self, spending: Sequence[float]) -> None:
+        """Counts as spent what was spent once, wherever this ledger was taken back to."""
+        steps, rate, order, *rho = spending
+        self._rho = np.maximum(self._rho, rho)
+        if steps > self.steps:
+            self.steps, self._rate, self._order = int(steps), rate, int(order)
+
     def _best_order(self, schedule: Sequence[tuple[float, int]]) -> int:
         """Position of the order at which the steps take the smallest share of the budget."""
         total: NDArray[np.float64] = np.sum([steps * _cost(rate, self.noise) for rate, steps in schedule], axis=0)

@@ -15,7 +15,7 @@ from .inspection import RegretEstimate, estimate_regret
 from .mailbox import Letter, Mailbox
 from .message import Message
 from .model_errors import ModelError, generate_rows
-from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, HasPrivacy, Source, State
+from .protocols import GenerativeModel, HasLogDensity, HasMeanParameters, HasPrivacy, KeepsSpending, Source, State
 from .scores import Scores, score
 from .sources import heard_sources, own_sources, scaled
 from .speaker import Move, Speaker
@@ -256,6 +256,14 @@ class Player:
         """What the player has spent of its budget of privacy; None for one without."""
         return self.model.privacy_spent() if isinstance(self.model, HasPrivacy) else None
 
+    @property
+    def spending(self) -> Any:
+        """Another value after each move that spends of a budget of privacy, however little; () for none.
+
+        Of a model without `KeepsSpending` what it tells as spent.
+        """
+        return self.model.spending() if isinstance(self.model, KeepsSpending) else self.privacy_spent or ()
+
     def pause(self, rate: float) -> float:
         """Waiting time to the next tick of a Poisson clock of the given rate, from the player's own stream."""
         return float(self._streams["pace"].exponential(1.0 / rate))
@@ -298,6 +306,13 @@ class Player:
         if self._guard is not None:
             self._guard.load(state["guard"])
         self._speaker.load(state)
+
+    def take_back(self, state: State) -> None:
+        """As `load`, but what was spent of a budget of privacy stays spent: others may have heard what it bought."""
+        spent = self.spending
+        self.load(state)
+        if isinstance(self.model, KeepsSpending):
+            self.model.keep_spending(spent)
 
     def _learn(self, sources: list[Source], number: int) -> None:
         try:

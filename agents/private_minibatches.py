@@ -1,13 +1,15 @@
 """Minibatches that each private row joins by a coin of its own, beside heard rows in proportion to α."""
 
-__all__ = ["PrivateMinibatches", "private_minibatches"]
+__all__ = ["PrivateMinibatches", "digest", "private_minibatches"]
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..games import Batch
 from .ledger import sampling_rate
 from .minibatches import minibatches
 from .protocols import Source
@@ -68,3 +70,19 @@ def private_minibatches(sources: Sequence[Source], size: int) -> PrivateMinibatc
     most = min((rows / weight for weight, rows in own), default=float(size))
     size = max(1, min(size, int(most * (1 + 1e-9))))
     return PrivateMinibatches(sources, size, max((sampling_rate(w, size, rows) for w, rows in own), default=0.0))
+
+
+def digest(batch: Batch) -> bytes:
+    """16 bytes that other rows do not have: of names, types, shapes and values.
+
+    >>> from nashgossip.games import Space, Variable
+    >>> space = Space((Variable("x", "real"),))
+    >>> digest(space.batch({"x": np.zeros(3)})) == digest(space.batch({"x": np.zeros(4)}))
+    False
+    """
+    found = hashlib.blake2b(digest_size=16)
+    for name in batch.space.names:
+        values = np.ascontiguousarray(batch[name])
+        found.update(repr((name, values.dtype.str, values.shape)).encode())
+        found.update(values.tobytes())
+    return found.digest()

@@ -7,6 +7,7 @@ __all__ = [
     "HasLogDensity",
     "HasMeanParameters",
     "HasPrivacy",
+    "KeepsSpending",
     "LiftsPrivacy",
     "Source",
     "State",
@@ -114,6 +115,22 @@ class HasPrivacy(Protocol):
 
     def privacy_spent(self) -> PrivacySpent | None:
         """What all calls of `learn` so far have spent; None of a model that was made without a budget."""
+        ...
+
+
+@runtime_checkable
+class KeepsSpending(Protocol):
+    """Optional: a model with a budget of privacy that has spent what it has spent wherever it is taken back to.
+
+    A model of `HasPrivacy` without it gets back what it spent since, and its player is known to spend by ε alone.
+    """
+
+    def spending(self) -> tuple[float, ...]:
+        """Numbers that grow with every look at private rows, also where ε does not; nothing without a budget."""
+        ...
+
+    def keep_spending(self, spending: Sequence[float]) -> None:
+        """Counts as spent what was, once: its own `spending()` before it was taken back."""
         ...
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ...games import Variable
 from .conditional_inputs import Inputs, Rows, Seen, channels, length, width
+from .training import draw_classes
 
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 _WIDEST = 6.0
@@ -94,7 +95,7 @@ class FlatConditional(nn.Module):
         found, shape = self.logits(rows, seen), (-1, *self._target.shape)
         if self._target.kind == "categorical":
             shares = torch.softmax(self._entries(found), dim=1)
-            return torch.multinomial(shares, 1, generator=stream).view(shape)
+            return draw_classes(shares, stream).view(shape)
         if self._target.kind == "binary":
             return _flip(found, stream).view(shape)
         mean, log_sigma = _mean_and_spread(found)

@@ -10,22 +10,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...games import Batch, Privacy, PrivacySpent, Space, SpaceError
+from ...games import Batch, Privacy, Space, SpaceError
 from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
 from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
+from .budgeted import Budgeted
 from .conditional_architectures import ConditionalArchitecture, FastConditionals
 from .conditional_inputs import Rows, joined
 from .conditional_spaces import arranged, class_label, inner_values, outer_values, planes_first
 from .gibbs import Gibbs
-from .private_conditionals import PrivateConditionals, require_row_conditionals
-from .private_steps import PrivateSteps, private_steps, require_same_privacy
+from .private_conditionals import PrivateConditionals, all_row_losses, require_row_conditionals
+from .private_steps import PrivateSteps, private_steps, require_rows_apart, require_same_privacy, three_rows
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
 
 @final
-class Conditionals:
+class Conditionals(Budgeted):
     """p(v | all other variables) for every variable v, each a network of its own (a dependency network).
 
     One step: a minibatch is filled from the sources in proportion to their weights. What a row lacks is completed by
@@ -135,6 +136,8 @@ class Conditionals:
         self._private = private_steps(self._net, self._net.parts(taught), privacy, plan, batch, steps)
         if self._private is not None:
             require_row_conditionals(self._net)
+            rows = self._tensors(three_rows(self._space), slice(None))
+            require_rows_apart(self._net, all_row_losses, rows, architecture or FastConditionals())
 
     @property
     def space(self) -> Space:
@@ -197,17 +200,9 @@ class Conditionals:
         shares: NDArray[np.float64] = found.double().cpu().numpy()
         return shares
 
-    def privacy_spent(self) -> PrivacySpent | None:
-        """What all calls of `learn` so far have spent; None for a model without a budget."""
-        return None if self._private is None else self._private.ledger.spent()
-
-    def lift_privacy(self) -> None:
-        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
-        self._private = None
-
     def state(self) -> State:
         """Networks and optimiser, and with privacy what is spent."""
-        return {**self._trainer.state(), **({} if self._private is None else {"privacy": self._private.ledger.state()})}
+        return {**self._trainer.state(), **self._ledger_state()}
 
     def load(self, state: State) -> None:
         """Continues exactly as the model whose `state()` this is.
@@ -222,8 +217,8 @@ class Conditionals:
             self._private.ledger.load(state["privacy"])
 
     def _learn_privately(self, private: PrivateSteps, sources: Sequence[Source], rng: np.random.Generator) -> None:
-        stream = torch_stream(rng, self._device)
         filled = private_minibatches(sources, self._batch)
+        coins, stream = private.streams(filled, self._steps, rng, self._device)
         losses = PrivateConditionals(
             self._net,
             filled,
@@ -235,7 +230,7 @@ class Conditionals:
             chunk=self._chunk,
             stream=stream,
         )
-        private.take(self._trainer, filled, self._steps, rng, stream, losses)
+        private.take(self._trainer, filled, self._steps, coins, stream, losses)
 
     def _losses(self, groups: list[Rows], stream: torch.Generator) -> Iterator[Tensor]:
         net, chunk = self._net, self._chunk

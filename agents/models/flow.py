@@ -10,12 +10,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from ...games import Batch, Privacy, PrivacyError, PrivacySpent, Space
+from ...games import Batch, Privacy, PrivacyError, Space
 from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
 from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
 from ..real_rows import from_matrix, require_real, to_matrix
+from .budgeted import Budgeted
 from .private_steps import PrivateSteps, RowLosses, private_steps, require_same_privacy
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
@@ -24,7 +25,7 @@ _CHUNK = 2000
 
 
 @final
-class FlowModel:
+class FlowModel(Budgeted):
     """A neural spline flow with coupling layers: x = m + s · f⁻¹(z), z standard normal, f learned.
 
     log p(x) = log N(f((x − m)/s); 0, I) + log |det ∂f/∂x| − Σ log s. A call of `learn` takes `steps` steps of Adam
@@ -169,17 +170,9 @@ class FlowModel:
         density: NDArray[np.float64] = torch.cat(parts).cpu().numpy().astype(np.float64)
         return density
 
-    def privacy_spent(self) -> PrivacySpent | None:
-        """What all calls of `learn` so far have spent; None for a model without a budget."""
-        return None if self._private is None else self._private.ledger.spent()
-
-    def lift_privacy(self) -> None:
-        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
-        self._private = None
-
     def state(self) -> State:
         """Weights, scaling and Adam's moments, and with privacy what is spent."""
-        return {**self._trainer.state(), **({} if self._private is None else {"privacy": self._private.ledger.state()})}
+        return {**self._trainer.state(), **self._ledger_state()}
 
     def load(self, state: State) -> None:
         """Continues exactly as the model whose `state()` this is.
@@ -197,13 +190,14 @@ class FlowModel:
         self, private: PrivateSteps, sources: Sequence[Source], tables: Sequence[Tensor], rng: np.random.Generator
     ) -> None:
         filled = private_minibatches(sources, self._batch)
+        coins, stream = private.streams(filled, self._steps, rng, self._device)
 
         def losses(picks: Sequence[NDArray[np.int64]]) -> tuple[tuple[()], list[RowLosses]]:
             chosen = zip(tables, picks, strict=True)
             mini = torch.cat([t[torch.as_tensor(positions, device=self._device)] for t, positions in chosen])
             return (), [RowLosses(0, lambda rows: -self._network.log_density(rows["x"]), {"x": mini})]
 
-        private.take(self._trainer, filled, self._steps, rng, torch_stream(rng, self._device), losses)
+        private.take(self._trainer, filled, self._steps, coins, stream, losses)
 
     def _require_scaled(self) -> None:
         if not self._network.is_scaled:

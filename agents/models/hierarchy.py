@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ...games import Variable
 from .architectures import Architecture
+from .training import draw_classes
 
 Rows: TypeAlias = dict[str, Tensor]
 """Variables by name: classes `[n]` whole numbers, latents `[n, bits]` and images `[n, rows, columns]` floating ones."""
@@ -133,6 +134,12 @@ class Hierarchy(nn.Module):
             for part in [] if taught is None else _cut(taught, chunk):
                 yield -_log_bits(self._encode(name, part), part[name]).sum() / _length(taught or {})
 
+    def row_losses(self, rows: Rows) -> list[Tensor]:
+        """What every network says of whole rows, as losses of each row: `[n]` each."""
+        told = [] if self.labels is None else [self.row_label_losses(rows)]
+        encoded = [-_log_bits(self._encode(name, rows), rows[name]) for name in self.latents]
+        return [-self.log_joint(rows), *told, *encoded]
+
     def class_logits(self, rows: Rows) -> Tensor:
         """Logits of q(c | x): `[n, classes]`."""
         if self.labels is None:
@@ -168,9 +175,8 @@ class Hierarchy(nn.Module):
         drawn = torch.zeros(len(rows[self._image]), device=rows[self._image].device)
         if self._label is not None and self._label not in whole:
             log_shares = torch.log_softmax(self.class_logits(rows), dim=1)
-            chosen = _choose(log_shares.exp(), stream)
-            whole[self._label] = chosen
-            drawn = drawn + log_shares.gather(1, chosen[:, None])[:, 0]
+            whole[self._label] = draw_classes(log_shares.exp(), stream)
+            drawn = drawn + log_shares.gather(1, whole[self._label][:, None])[:, 0]
         for name in reversed(self.latents):
             if name not in whole:
                 logits = self._encode(name, whole)
@@ -214,7 +220,7 @@ class Hierarchy(nn.Module):
         """n classes from p(c)."""
         if self.shares is None:
             return torch.randint(self.classes, (n,), generator=stream, device=stream.device)
-        return _choose(torch.softmax(self.shares, dim=0).expand(n, -1), stream)
+        return draw_classes(torch.softmax(self.shares, dim=0).expand(n, -1), stream)
 
     def _top_logits(self, rows: Rows, bits: Tensor) -> Tensor:
         """Logits of the top latents, each given those before it."""
@@ -301,8 +307,3 @@ def _flip(logits: Tensor, stream: torch.Generator) -> Tensor:
     """Independent bits, 1 with probability sigmoid(logits)."""
     drawn = torch.rand(logits.shape, generator=stream, device=logits.device)
     return (drawn < torch.sigmoid(logits)).to(torch.float32)
-
-
-def _choose(shares: Tensor, stream: torch.Generator) -> Tensor:
-    """One class a row, `[n]`, from shares `[n, k]`."""
-    return torch.multinomial(shares, 1, generator=stream)[:, 0]

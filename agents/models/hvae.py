@@ -10,22 +10,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...games import Batch, Privacy, PrivacySpent, Space, SpaceError, Variable
+from ...games import Batch, Privacy, Space, SpaceError, Variable
 from ..ledger import PrivacyPlan
 from ..minibatches import minibatches
 from ..private_minibatches import private_minibatches
 from ..protocols import Source, State
 from .architectures import Architecture, Fast
+from .budgeted import Budgeted
 from .hierarchy import Hierarchy, Rows, joined
 from .private_hierarchy import PrivateHierarchy
-from .private_steps import PrivateSteps, private_steps, require_same_privacy
+from .private_steps import PrivateSteps, private_steps, require_rows_apart, require_same_privacy, three_rows
 from .training import Trainer, choose_device, initial_weights, torch_stream, use_threads
 
 _CHUNK = 2000
 
 
 @final
-class HVAE:
+class HVAE(Budgeted):
     """A decoder and an encoder, as two players.
 
     p is p(c) p(z_0) Π_k p(z_k | c, z_<k) p(x | c, z), and q is q(c | x) Π_k q(z_k | z_>k, x, c). The decoder ascends
@@ -127,6 +128,9 @@ class HVAE:
         decoder, classifier = ("prior.", "down.", "pixels.", "shares", "log_sigma"), ("labels.",)
         parts = [*([decoder] if learns == "all" else []), *([classifier] if label is not None else [])]
         self._private = private_steps(self._net, parts, privacy, plan, batch, steps)
+        if self._private is not None:
+            rows = self._tensors(three_rows(self._space), slice(None))
+            require_rows_apart(self._net, Hierarchy.row_losses, rows, architecture or Fast())
 
     @property
     def space(self) -> Space:
@@ -224,17 +228,9 @@ class HVAE:
         found: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
         return found
 
-    def privacy_spent(self) -> PrivacySpent | None:
-        """What all calls of `learn` so far have spent; None for a model without a budget."""
-        return None if self._private is None else self._private.ledger.spent()
-
-    def lift_privacy(self) -> None:
-        """Learns without a budget from now on: for copies that the laboratory measures by and nobody hears."""
-        self._private = None
-
     def state(self) -> State:
         """Networks and optimiser, and with privacy what is spent."""
-        return {**self._trainer.state(), **({} if self._private is None else {"privacy": self._private.ledger.state()})}
+        return {**self._trainer.state(), **self._ledger_state()}
 
     def load(self, state: State) -> None:
         """Continues exactly as the model whose `state()` this is.
@@ -250,8 +246,8 @@ class HVAE:
 
     def _learn_privately(self, private: PrivateSteps, sources: Sequence[Source], rng: np.random.Generator) -> None:
         """The same steps, in which what depends on private rows is learned from noisy gradients alone."""
-        stream = torch_stream(rng, self._device)
         filled = private_minibatches(sources, self._batch)
+        coins, stream = private.streams(filled, self._steps, rng, self._device)
         losses = PrivateHierarchy(
             self._net,
             filled,
@@ -263,7 +259,7 @@ class HVAE:
             sweeps=self._sweeps,
             stream=stream,
         )
-        private.take(self._trainer, filled, self._steps, rng, stream, losses)
+        private.take(self._trainer, filled, self._steps, coins, stream, losses)
 
     def _losses(self, groups: list[Rows], own: int, stream: torch.Generator) -> Iterator[Tensor]:
         net, chunk = self._net, self._chunk

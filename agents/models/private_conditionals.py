@@ -1,6 +1,6 @@
 """What networks of conditionals learn in a private step: every row of a minibatch by a loss of its own."""
 
-__all__ = ["PrivateConditionals", "require_row_conditionals"]
+__all__ = ["PrivateConditionals", "all_row_losses", "require_row_conditionals"]
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,3 +100,9 @@ def require_row_conditionals(net: Gibbs) -> None:
                 f"the network of {name!r} is a {type(net.network(name)).__name__} and cannot learn privately; give it "
                 "`noise` and `row_losses`, as `RowConditional` has them"
             )
+
+
+def all_row_losses(net: Gibbs, rows: Rows) -> list[Tensor]:
+    """What every network says of whole rows, as losses of each row: `[n]` each; the same noise each time."""
+    stream = torch.Generator(next(iter(rows.values())).device).manual_seed(0)
+    return [net.row_losses(name, net.lesson(name, rows, 0.0, stream)) for name in net.names]

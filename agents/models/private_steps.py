@@ -1,10 +1,11 @@
 """A network's private gradient: of each row alone, clipped, summed, with noise; and the budget that pays for it."""
 
-__all__ = ["PrivateSteps", "RowLosses", "private_steps", "require_same_privacy"]
+__all__ = ["PrivateSteps", "RowLosses", "private_steps", "require_rows_apart", "require_same_privacy", "three_rows"]
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any, NamedTuple, TypeAlias, TypeVar, final
 
 import numpy as np
 import torch
@@ -12,17 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from ...games import Privacy, PrivacyError
+from ...games import Batch, Privacy, PrivacyError, Space
 from ..ledger import Ledger, PrivacyPlan
-from ..private_minibatches import PrivateMinibatches
-from ..protocols import State
-from .training import Trainer
+from ..private_minibatches import PrivateMinibatches, digest
+from ..protocols import Source, State
+from .training import Trainer, initial_weights, torch_stream
 
 Rows: TypeAlias = Mapping[str, Tensor]
 """Tensors by name, the first axis of each being that of the rows."""
 
+_Networks = TypeVar("_Networks", bound=nn.Module)
+
 _ROOM, _MOST = 2**23, 128
 """Numbers that gradients of rows may take at a time, and rows."""
+
+_NEAR = 0.02
+"""Standard deviation by which weights are moved where networks are tried."""
 
 
 class RowLosses(NamedTuple):
@@ -69,11 +75,41 @@ class PrivateSteps:
         schedule: Sequence[tuple[float, int]] | None,
     ) -> None:
         self._opacus = _opacus()
-        _require_rows_apart(module, self._opacus)
-        self.ledger = Ledger(privacy, schedule)
+        _require_known_layers(module, self._opacus)
+        self.privacy, self.ledger = privacy, Ledger(privacy, schedule)
         self._module, self._clip = module, 1.0 if privacy.clip is None else privacy.clip
         known = {name: p for name, p in module.named_parameters() if p.requires_grad}
         self._parts = [{name: p for name, p in known.items() if name.startswith(part)} for part in parts]
+        self._digests: list[tuple[Batch, bytes]] = []
+
+    def streams(
+        self, filled: PrivateMinibatches, steps: int, rng: np.random.Generator, device: torch.device
+    ) -> tuple[np.random.Generator, torch.Generator]:
+        """The random numbers of one call of `learn`: coins of minibatches, and all others, noise among them.
+
+        They follow from the seed of the budget, from ε, δ, C, σ, q, B and the number of steps, from all rows and their
+        weights, and from one draw of `rng`. What is learned with another budget or from other rows has other noise even
+        if all seeds are the same, as two gradients with the same noise would together give both away.
+
+        Arguments:
+            filled: how minibatches are filled.
+            steps: how many are wanted.
+            rng: the player's.
+            device: of the noise.
+        """
+        own = self.privacy
+        known = [own.epsilon, own.delta, self._clip, self.ledger.noise, filled.rate, filled.size, steps]
+        words = np.array(known + [s.weight for s in filled.sources], np.float64).view(np.uint64).tolist()
+        drawn = int(rng.integers(2**63))
+        seeds = np.random.SeedSequence([own.seed, drawn, *words, *self._words(filled.sources)])
+        coins = np.random.default_rng(seeds)
+        return coins, torch_stream(coins, device)
+
+    def _words(self, sources: Sequence[Source]) -> list[int]:
+        """Digests of all rows; of those of the call before as they were."""
+        before = {id(batch): found for batch, found in self._digests}
+        self._digests = [(s.batch, before.get(id(s.batch)) or digest(s.batch)) for s in sources]
+        return [word for _, found in self._digests for word in np.frombuffer(found, np.uint64).tolist()]
 
     def take(
         self,
@@ -196,6 +232,51 @@ def require_same_privacy(private: PrivateSteps | None, state: State) -> None:
         raise PrivacyError(f"the state is that of a model {there} privacy, but this one is {here}; make it as it was")
 
 
+def require_rows_apart(
+    networks: _Networks,
+    losses: Callable[[_Networks, dict[str, Tensor]], Iterable[Tensor]],
+    rows: Rows,
+    architecture: object,
+) -> None:
+    """Refuses networks by which one row changes what is said of another: a private row could then do anything.
+
+    What is missing in rows is completed many rows at a time. That of two rows the second one is exchanged must not
+    change the loss of the first. Tried with weights near the initial ones, as weights of 0 would hide it.
+
+    Arguments:
+        networks: all that rows go through.
+        losses: of two rows, by networks like these: `[2]` each.
+        rows: three, see `three_rows`.
+        architecture: what made the networks.
+
+    Raises:
+        PrivacyError: the architecture is named.
+    """
+    tried = copy.deepcopy(networks)
+    found = []
+    with torch.no_grad():
+        stream = torch.Generator().manual_seed(0)
+        for p in tried.parameters():
+            p += _NEAR * torch.randn(p.shape, generator=stream).to(p.device)
+        for second in (1, 2):
+            with initial_weights(0):  # whatever a network draws is the same both times
+                chosen = {name: values[[0, second]] for name, values in rows.items()}
+                found.append([loss[0] for loss in losses(tried, chosen)])
+    if not all(torch.allclose(a, b, rtol=1e-5, atol=1e-6, equal_nan=True) for a, b in zip(*found, strict=True)):
+        raise PrivacyError(
+            f"networks of {type(architecture).__name__} cannot learn privately: what they say of a row changes with "
+            "the other rows beside it; take an architecture that keeps rows apart"
+        )
+
+
+def three_rows(space: Space) -> Batch:
+    """Three rows over all variables, each value 0 or 1, the last two differing in every one that can be another."""
+    rng = np.random.default_rng(0)
+    bits = {v.name: rng.integers(2, size=(2, *v.shape)) for v in space}
+    three = {name: np.stack([first, second, 1 - second]) for name, (first, second) in bits.items()}
+    return space.batch({v.name: np.minimum(three[v.name], (v.categories or 2) - 1).astype(v.dtype) for v in space})
+
+
 class _Loss(nn.Module):
     """A loss as a module around the networks that it is of, as `functional_call` wants it."""
 
@@ -220,7 +301,7 @@ def _kept(gradients: Tensor, finite: Tensor) -> Tensor:
     return torch.where(finite.view(-1, *[1] * (gradients.dim() - 1)), gradients, torch.zeros_like(gradients))
 
 
-def _require_rows_apart(module: nn.Module, opacus: Any) -> None:
+def _require_known_layers(module: nn.Module, opacus: Any) -> None:
     errors = opacus.ModuleValidator.validate(module, strict=False)
     if errors:
         raise PrivacyError(

@@ -7,6 +7,7 @@ __all__ = [
     "Trainer",
     "as_arrays",
     "choose_device",
+    "draw_classes",
     "initial_weights",
     "load_arrays",
     "torch_stream",
@@ -83,6 +84,16 @@ def use_threads(count: int) -> None:
 def torch_stream(rng: np.random.Generator, device: torch.device) -> torch.Generator:
     """A torch generator seeded by one draw from `rng`; torch's global generator is never used."""
     return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+
+
+def draw_classes(shares: Tensor, stream: torch.Generator) -> Tensor:
+    """One class a row, `[n]`, from shares `[n, k]`.
+
+    A row whose shares are not finite draws any class: its loss is not finite either, which whoever learns from it sees.
+    That drawing failed would tell of one row of many.
+    """
+    known = shares.isfinite().all(1, keepdim=True)
+    return torch.multinomial(torch.where(known, shares, torch.ones_like(shares)), 1, generator=stream)[:, 0]
 
 
 @contextmanager

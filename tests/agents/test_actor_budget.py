@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 
-from nashgossip.agents import Source, State, seats
-from nashgossip.games import Privacy, PrivacySpent
+from nashgossip.agents import Ledger, Source, State, seats
+from nashgossip.games import Game, PlayerSpec, Privacy, PrivacySpent
 from nashgossip.runners.checkpoint_store import CheckpointStore
+from nashgossip.topology import attach_alpha, membership
 
-from .crew import Late, connected, pair, until
+from .crew import Late, connected, pair, specs, until
 from .test_actor_taken_back import Full
 
 PRIVATE = {"family": None, "privacy": Privacy(1.0, 1e-5)}
@@ -39,9 +41,37 @@ class Paying(Late):
         self.looks = state["looks"]
 
 
-async def gossiping(stores: list[Any]) -> Any:
+class Sparing(Late):
+    """Each call of `learn` from private rows takes a step that ε does not show for long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger(Privacy(1.0, 5e-3, noise=30.0), [(0.01, 100)])
+
+    def learn(self, sources: Sequence[Source], rng: np.random.Generator) -> None:
+        super().learn(sources, rng)
+        self.ledger.spend(0.01, 1)
+
+    def privacy_spent(self) -> PrivacySpent:
+        return self.ledger.spent()
+
+    def spending(self) -> tuple[float, ...]:
+        return self.ledger.spending()
+
+    def keep_spending(self, spending: Sequence[float]) -> None:
+        self.ledger.keep(spending)
+
+    def state(self) -> State:
+        return {**super().state(), "ledger": self.ledger.state()}
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        self.ledger.load(state["ledger"])
+
+
+async def gossiping(stores: list[Any], model: type[Late] = Paying) -> Any:
     """Two actors, the first of which has a budget; no checkpoint is due."""
-    made = seats(pair(model=Paying, **PRIVATE), 0)
+    made = seats(pair(model=model, **PRIVATE), 0)
     crew = await connected(made, policy="restart", stores=stores, checkpoint_seconds=1e9, rate=None)
     await crew.each("introduce")
     await crew.actors[0].start()
@@ -60,8 +90,27 @@ async def test_what_a_player_has_spent_is_saved_before_anybody_hears_of_it(tmp_p
     await crew.each("stop")
 
 
-async def test_a_player_whose_spending_cannot_be_saved_is_not_heard(tmp_path: Path) -> None:
-    crew = await gossiping([Full(CheckpointStore(tmp_path, "full")), CheckpointStore(tmp_path, "sound")])
+@pytest.mark.parametrize("model", [Paying, Sparing])
+async def test_a_player_whose_spending_cannot_be_saved_is_not_heard(model: type[Late], tmp_path: Path) -> None:
+    crew = await gossiping([Full(CheckpointStore(tmp_path, "full")), CheckpointStore(tmp_path, "sound")], model)
     with pytest.raises(OSError, match="No space left"):
         await until(lambda: crew.actors[0]._gossiper.require_sound() is not None)
     assert max(crew.handles[0, 1].arrived) == 0  # the introduction, whose spending the first checkpoint holds
+
+
+async def test_a_player_that_joins_and_whose_spending_cannot_be_saved_is_not_heard(tmp_path: Path) -> None:
+    graph = attach_alpha(nx.path_graph(2), self_weight=0.5)
+    made = specs(graph)
+    made[1] = PlayerSpec(model=Paying, data=made[1].data, samples=4, privacy=PRIVATE["privacy"])
+    graphs = membership(graph, [(10, 1, "join")])
+    wirings = [seats(Game(piece, made), 3) for piece in graphs.graphs]
+    absent = [graphs.absent_at(piece.start) for piece in graphs]
+    stores = [CheckpointStore(tmp_path, "sound"), Full(CheckpointStore(tmp_path, "full"))]
+    settings: dict[str, Any] = {"policy": "restart", "checkpoint_seconds": 1e9}
+    crew = await connected(wirings[0], later=wirings[1:], absent=absent, stores=stores, **settings)
+    await crew.actors[0].rewire(1)
+    with pytest.raises(OSError, match="No space left"):
+        await crew.actors[1].rewire(1)
+    assert crew.players()[1].privacy_spent.epsilon > 0
+    await crew.actors[1]._outbox.sent()
+    assert not crew.handles[1, 0].arrived

@@ -110,3 +110,29 @@ def test_without_the_library_the_extra_is_named():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "privacy needs the extra 'privacy'" in done.stderr
+
+
+def test_a_ledger_that_is_taken_back_keeps_what_was_spent() -> None:
+    def fresh() -> Ledger:
+        return Ledger(Privacy(1.0, noise=2.0))
+
+    first, known = fresh(), fresh()
+    first.spend(0.05, 7)
+    known.spend(0.05, 7)
+    known.spend(0.02, 3)
+    for start in (fresh().state(), first.state(), known.state()):
+        back = fresh()
+        back.load(start)
+        back.keep(known.spending())
+        assert back.spending() == known.spending()
+        assert back.spent() == known.spent()
+    known.keep(first.spending())  # less than there is already
+    assert back.spending() == known.spending()
+
+
+def test_a_step_that_epsilon_does_not_show_is_spent_all_the_same() -> None:
+    ledger = Ledger(Privacy(1.0, delta=5e-3, noise=30.0), [(0.01, 100)])
+    before = ledger.spending()
+    ledger.spend(0.01, 20)
+    assert ledger.spent().epsilon == 0.0  # delta alone covers it
+    assert ledger.spending() != before

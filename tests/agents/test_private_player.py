@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from nashgossip.agents import ExponentialFamilyModel, HasPrivacy, Player, Seat, Source, check_model, seats
+from nashgossip.agents.ensemble import Ensemble
+from nashgossip.agents.models import FlowModel
+from nashgossip.agents.player import ModelError
 from nashgossip.games import (
     Batch,
     Bernoulli,
@@ -136,3 +139,43 @@ def test_the_release_is_the_same_where_the_rows_are_read() -> None:
     for player in (here.build(), there.build()):
         player.open()
         np.testing.assert_array_equal(player.mean_parameters, lean.specs[0].anchor())
+
+
+def ensemble_of(game: Game, failed: Any = None) -> Ensemble:
+    options = {} if failed is None else {"failed": failed}
+    return Ensemble([seats(game, 0)], [frozenset()], {0: 0, 1: 1}, **options)
+
+
+def test_what_a_family_has_spent_stays_spent_when_it_is_taken_back() -> None:
+    ensemble = ensemble_of(game_of())
+    saved = ensemble.state()
+    ensemble.publications(Player.open)
+    assert ensemble.players[0].spending != ensemble_of(game_of()).players[0].spending
+    ensemble.restart(0, saved)
+    assert ensemble.players[0].privacy_spent == ALL
+    assert ensemble.players[1].privacy_spent is None
+    assert ensemble.players[1].spending == ()
+
+
+def test_what_a_network_has_spent_before_it_failed_stays_spent_when_it_is_taken_back() -> None:
+    """A step so large that weights are infinite after it: the noise is spent, and others see that it failed."""
+    budget = Privacy(10.0, noise=2.0)
+
+    def flow() -> FlowModel:
+        return FlowModel(FAMILY.space, steps=5, batch=30, scaling=(0.0, 1.0), privacy=budget, hidden=(8,), rate=3e38)
+
+    graph = attach_alpha(generate_graph("complete", n=2), 0.5)
+    game = Game(graph, {k: PlayerSpec(model=flow, data=rows(k), privacy=budget) for k in (0, 1)})
+    spent: list[float] = []
+
+    def failed(player: Any, error: ModelError) -> None:
+        spent.append(ensemble.players[player].privacy_spent.epsilon)
+        ensemble.restart(player, saved)
+        assert ensemble.players[player].privacy_spent.epsilon == spent[-1]
+
+    ensemble = ensemble_of(game, failed)
+    saved = ensemble.state()
+    for _ in range(20):
+        ensemble.move(0)
+    assert 0 < spent[0] < spent[1] <= spent[-1] <= 10.0
+    assert ensemble.players[0].privacy_spent.exhausted

@@ -46,6 +46,15 @@ def test_the_plan_is_once_alone_and_then_as_often_as_is_played():
     assert [f.plan.calls[1] for f in explicit.values()] == [(0.2, 2), (0.7, 2)]
 
 
+def test_models_are_made_with_the_budgets_of_their_players_seeds_included():
+    specs = build_game(experiment("privacy.epsilon=3", "privacy.players={'1': {epsilon: .inf}}")).specs
+    assert specs[0].privacy is not None
+    assert specs[0].model().privacy == specs[0].privacy
+    assert specs[1].model().privacy is specs[1].private is None
+    other = build_game(experiment("privacy.epsilon=3", "seed=5")).specs
+    assert len({spec.model().privacy.seed for spec in (specs[0], *other.values())}) == 3
+
+
 def test_players_without_rows_or_without_a_finite_epsilon_need_no_plan():
     assert private_learning(experiment(), [0, 1], {0: 300, 1: 400}) == {}
     one = experiment("privacy.epsilon=3", "privacy.players={'1': {epsilon: .inf}}")

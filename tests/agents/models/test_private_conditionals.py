@@ -200,6 +200,46 @@ class _Wrapped(nn.Module):
         self.inner = inner
 
 
+class _Centred(nn.Module):
+    """Takes from what it is given the mean over the rows that come with it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, vector, planes):
+        return self.inner(vector - vector.mean(0), planes)
+
+
+class _Mixing(FastConditionals):
+    def __init__(self, name: str) -> None:
+        super().__init__(width=2, hidden=8)
+        object.__setattr__(self, "name", name)
+
+    def conditional(self, target, others):
+        made = super().conditional(target, others)
+        if target.name == self.name:
+            part = "body" if hasattr(made, "body") else "decoder"
+            setattr(made, part, _Centred(getattr(made, part)))
+        return made
+
+
+@pytest.mark.parametrize("name", SCENE.names)
+def test_networks_by_which_one_row_changes_what_is_said_of_another_are_refused(name):
+    with pytest.raises(PrivacyError, match="networks of _Mixing cannot learn privately: what they say of a row"):
+        Conditionals(SCENE, architecture=_Mixing(name), privacy=Privacy(1.0), plan=PLAN)
+    assert Conditionals(SCENE, architecture=_Mixing(name)).privacy is None
+
+
+def test_models_tell_their_budget():
+    budget = Privacy(2.0, 1e-6, seed=5)
+    for make, _ in MODELS.values():
+        model = make(budget)
+        assert model.privacy == budget
+        model.lift_privacy()
+        assert model.privacy is make().privacy is make(Privacy(np.inf)).privacy is None
+
+
 def test_networks_without_losses_of_single_rows_are_refused():
     with pytest.raises(PrivacyError, match="the network of 'v' is a _Wrapped and cannot learn privately"):
         Conditionals(SCENE, architecture=_Odd(width=2, hidden=8), privacy=Privacy(1.0), plan=PLAN)
@@ -209,3 +249,27 @@ def test_a_plain_loss_that_is_lost_is_still_told():
     model = flow(rate=1e30)
     with pytest.raises(LossError):
         model.learn([Source(points(40), 1.0, own=True)], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", sorted(MODELS))
+def test_networks_learn_with_the_noise_of_their_budgets_seed(kind):
+    make, rows = MODELS[kind]
+    found = []
+    for seed in (0, 0, 1):
+        model = make(Privacy(5.0, noise=2.0, seed=seed))
+        model.learn([Source(rows(40), 1.0, own=True)], np.random.default_rng(7))
+        found.append(np.concatenate([values.ravel() for values in model.state()["module"].values()]))
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
+def test_a_row_of_which_no_class_can_be_told_is_not_seen_from_outside():
+    """A value beyond float32 becomes infinite, and the shares of its class no numbers."""
+    values = np.zeros((40, 2))
+    values[0] = 1e60
+    model = scene(Privacy(100.0, noise=3.0), batch=40)
+    space = Space(tuple(v for v in SCENE if v.name == "v"))
+    with np.errstate(over="ignore"):
+        model.learn([Source(space.batch({"v": values}), 1.0, own=True)], np.random.default_rng(0))
+    assert model.privacy_spent().epsilon > 0
+    assert all(np.isfinite(weights).all() for weights in model.state()["module"].values())

@@ -276,3 +276,47 @@ def test_rows_that_lack_variables_teach_what_they_hold(learns):
     model.learn(sources, np.random.default_rng(0))
     changed = {name.split(".")[0] for name, values in arrays(model).items() if not np.array_equal(values, before[name])}
     assert changed == ({"prior", "down", "pixels", "up", "labels"} if learns == "all" else {"labels"})
+
+
+def test_a_row_of_which_no_class_can_be_told_is_not_seen_from_outside() -> None:
+    """A pixel beyond float32 becomes infinite, and the shares of its class no numbers."""
+    image = Variable("x", "real", (6, 6))
+    pixels = np.zeros((40, 6, 6))
+    pixels[0] = 1e60
+    model = HVAE(image, {"z": 4}, label=LABEL, architecture=Fast(8), batch=40, privacy=Privacy(100.0, noise=3.0))
+    with np.errstate(over="ignore"):
+        own = Source(Space((image,)).batch({"x": pixels}), 1.0, own=True)
+        model.learn([own], np.random.default_rng(0))
+    assert model.privacy_spent().epsilon > 0
+    assert all(np.isfinite(weights).all() for weights in model.state()["module"].values())
+
+
+class _Centred(nn.Module):
+    """A network whose numbers have the mean 0 over the rows that come together."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *given: Any) -> Any:
+        found = self.inner(*given)
+        return found - found.mean(0)
+
+
+class _Meddling:
+    """Fast networks, one of which mixes rows, before and after its weights are anything but 0."""
+
+    def __init__(self, which: str) -> None:
+        self._which, self._fast = which, Fast(8)
+
+    def __getattr__(self, name: str) -> Any:
+        make = getattr(self._fast, name)
+        return (lambda *given, **options: _Centred(make(*given, **options))) if name == self._which else make
+
+
+@pytest.mark.parametrize("which", ["latent", "image", "encoder", "classifier"])
+def test_networks_by_which_one_row_changes_what_is_said_of_another_are_refused(which: str) -> None:
+    with pytest.raises(PrivacyError, match="networks of _Meddling cannot learn privately: what they say of a row"):
+        small(Privacy(1.0), architecture=_Meddling(which))
+    assert small(None, architecture=_Meddling(which)).privacy is None
+    assert small(Privacy(1.0)).privacy == Privacy(1.0)

@@ -173,3 +173,52 @@ def test_what_a_lost_call_has_spent_stays_spent():
         )
     assert steps.ledger.steps == 1
     assert steps.ledger.spent().epsilon > 0
+
+
+ROWS = Space((Variable("x", "real", (2,)),)).batch({"x": np.ones((50, 2))})
+OTHERS = Space((Variable("x", "real", (2,)),)).batch({"x": np.zeros((50, 2))})
+
+
+BUDGET = Privacy(1.0, noise=2.0, seed=3)
+
+
+def drawn(privacy=BUDGET, own=ROWS, weight=0.5, heard=OTHERS, seed=0, steps=3):
+    """The first numbers of both streams."""
+    sources = [Source(own, weight, own=True), Source(heard, 1 - weight)]
+    made = PrivateSteps(Two(), [("left",)], privacy, None)
+    coins, stream = made.streams(
+        private_minibatches(sources, 10), steps, np.random.default_rng(seed), torch.device("cpu")
+    )
+    return (*coins.random(2).tolist(), *torch.randn(2, generator=stream).tolist())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"privacy": Privacy(1.0, noise=2.0, seed=4)},
+        {"privacy": Privacy(1.1, noise=2.0, seed=3)},
+        {"privacy": Privacy(1.0, 1e-6, noise=2.0, seed=3)},
+        {"privacy": Privacy(1.0, noise=2.1, seed=3)},
+        {"privacy": Privacy(1.0, noise=2.0, clip=0.5, seed=3)},
+        {"own": OTHERS},
+        {"heard": ROWS},
+        {"weight": 0.4},
+        {"seed": 1},
+        {"steps": 4},
+    ],
+    ids=repr,
+)
+def test_what_differs_in_anything_has_other_coins_and_other_noise(change):
+    first, other = drawn(), drawn(**change)
+    assert first == drawn()
+    assert all(a != b for a, b in zip(first, other, strict=True))
+
+
+def test_the_rows_of_the_call_before_are_not_read_again():
+    made = steps_of(Two())
+    sources = [Source(ROWS, 1.0, own=True)]
+    first = made._words(sources)
+    kept = made._digests[0][1]
+    assert made._words(sources) == first
+    assert made._digests[0][1] is kept
+    assert made._words([Source(OTHERS, 1.0, own=True)]) != first

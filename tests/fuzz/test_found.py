@@ -25,6 +25,7 @@ from nashgossip.runners.report import write_report
 from nashgossip.runners.storage import StorageError
 from nashgossip.runners.yaml_text import YamlError, read_yaml
 from nashgossip.topology import GeneratorError, GraphFileError, generate_graph, read_graph, read_sequence
+from nashgossip.topology.graph_sizes import require_size
 
 from .test_checkpoints import go_on, state
 from .test_data_files import _npy, _zip
@@ -137,14 +138,53 @@ def test_an_experiment_that_asks_for_too_much_is_refused(text: str, error: type[
         ("complete", {"n": 10**5}, "expected at most 3,000"),
         ("hypercube_graph", {"n": 40}, "expected at most 16"),
         ("balanced_tree", {"r": 9, "h": 60}, "edges, expected at most 10,000,000"),
-        ("grid_graph", {"dim": [1000, 1000, 1000]}, "expected at most 10,000"),
+        ("grid_graph", {"dim": [1000, 1000, 1000]}, "about 3e\\+09 edges"),
         ("gnp_random_graph", {"n": 10_000, "p": 0.9}, "about 4.5e\\+07 edges, expected at most"),
-        ("random_regular_graph", {"n": 10**6, "d": 40}, "about 4e\\+07 edges"),
+        ("fast_gnp_random_graph", {"n": 10**6, "p": 0.9}, "about 4.5e\\+11 edges"),
+        ("random_regular_graph", {"n": 10**6, "d": 40}, "about 2e\\+07 edges"),
+        ("gnm_random_graph", {"n": 10**6, "m": 10**8}, "about 1e\\+08 edges"),
+        ("configuration_model", {"deg_sequence": [10**5] * 1000}, "about 5e\\+07 edges"),
+        ("circulant_graph", {"n": 10**6, "offsets": [*range(1, 50)]}, "about 4.9e\\+07 edges"),
+        ("random_geometric_graph", {"n": 10**5, "radius": 0.5}, "about 5e\\+09 edges"),
+        ("navigable_small_world_graph", {"n": 10, "dim": 40}, "edges, expected at most 10,000,000"),
+        ("planted_partition_graph", {"l": 1000, "k": 1000, "p_in": 0.5, "p_out": 0}, "about 2.5e\\+11 edges"),
+        ("complete", {"n": 3001}, "expected at most 3,000"),
+        ("caveman_graph", {"l": 3, "k": 10**4}, "expected at most 200"),
+        ("random_internet_as_graph", {"n": 10**5}, "expected at most 10,000"),
     ],
 )
 def test_a_graph_that_would_fill_the_memory_is_refused(name: str, arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(GeneratorError, match=told):
         generate_graph(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("gnm_random_graph", {"n": 1000, "m": 20_000}),
+        ("gnm_random_graph", {"n": 10**6, "m": 2 * 10**6}),
+        ("LFR_benchmark_graph", {"n": 250, "tau1": 3, "tau2": 1.5, "mu": 0.1, "average_degree": 5, "max_degree": 50}),
+        ("powerlaw_cluster_graph", {"n": 7000, "m": 3, "p": 0.5}),
+        ("dual_barabasi_albert_graph", {"n": 8000, "m1": 2, "m2": 3, "p": 0.5}),
+        ("circulant_graph", {"n": 5000, "offsets": [1, 2500]}),
+        ("havel_hakimi_graph", {"deg_sequence": [6] * 2000}),
+        ("configuration_model", {"deg_sequence": [6] * 2000}),
+        ("random_degree_sequence_graph", {"sequence": [6] * 2000}),
+        ("expected_degree_graph", {"w": [12] * 1000}),
+        ("grid_graph", {"dim": [101, 100]}),
+        ("small_world", {"n": 10**6, "k": 12}),
+        ("regular", {"n": 10**6, "d": 20}),
+        ("full_rary_tree", {"r": 100, "n": 200_000}),
+        ("random_geometric_graph", {"n": 10_001, "radius": 0.02}),
+        ("fast_gnp_random_graph", {"n": 10**6, "p": 1e-5}),
+        ("edges", {"edges": [[10**9, "a"], ["a", "b"]]}),
+        ("visibility_graph", {"series": [10**6, 3, 10**9]}),
+        ("stochastic_block_model", {"sizes": [3000, 3000], "p": [[0.1, 0.01], [0.01, 0.1]]}),
+    ],
+)
+def test_a_graph_of_usual_size_is_not_refused(name: str, arguments: dict[str, Any]) -> None:
+    """The size alone is judged: some of these take minutes to make."""
+    require_size(name, arguments)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "a/" * 3000])

@@ -90,7 +90,7 @@ def _inside(line: str, given: object, folder: Path) -> None:
     ],
 )
 def test_what_would_be_a_defect_is_seen(enter: object, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error by accident, in the package or elsewhere, a hang, a blow-up and a file elsewhere are told apart from a refusal."""
+    """An error by accident, a hang, a blow-up and a file elsewhere are told apart from a refusal."""
     monkeypatch.setattr("tests.fuzz.attempts.BUDGET_S", 0.2, raising=False)
     surface = Surface("broken", SURFACES[0].inputs, enter)  # type: ignore[arg-type]
     with pytest.raises(Leak, match=told):

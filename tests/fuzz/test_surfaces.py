@@ -1,5 +1,6 @@
 """Every way into the package for data that nobody vouches for, with inputs that nobody would write."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .test_experiments import SURFACES as EXPERIMENTS
 from .test_graphs import SURFACES as GRAPHS
 from .test_messages import SURFACES as MESSAGES
 from .test_records import SURFACES as RECORDS
+from .test_records import is_damage
 
 SURFACES = [*MESSAGES, *EXPERIMENTS, *GRAPHS, *CHECKPOINTS, *RECORDS, *DATA_FILES]
 FEW = {"reports": 2, "resumed runs": 2, "files of runs": 5, "games of experiments": 10, "command lines": 5}
@@ -39,6 +41,15 @@ def check(surface: Surface, inputs: int) -> None:
 @pytest.mark.parametrize("surface", SURFACES, ids=lambda s: s.name)
 def test_an_input_is_accepted_or_refused_by_name(surface: Surface) -> None:
     check(surface, FEW.get(surface.name, 30))
+
+
+@pytest.mark.parametrize("surface", RECORDS, ids=lambda s: s.name)
+def test_the_inputs_tried_of_runs_are_damaged(surface: Surface) -> None:
+    """Simplest inputs come first, and few are tried: none of them may be the run as it was."""
+    seen = list[bool]()
+    check(replace(surface, enter=lambda given, folder: seen.append(is_damage(given))), FEW.get(surface.name, 30))
+    assert len(seen) >= 2
+    assert all(seen)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from nashgossip.runners.checkpoint import CheckpointError
 from nashgossip.runners.command import app
 from nashgossip.runners.directory import RunDirectoryError
 from nashgossip.runners.experiment import ExperimentError, parse_experiment
+from nashgossip.runners.option_errors import naming_options
 from nashgossip.runners.record_tables import RecordsError
 from nashgossip.runners.records import read_trace
 from nashgossip.runners.report import write_report
@@ -242,6 +243,12 @@ def test_a_state_that_play_could_not_go_on_from_is_refused(key: str, value: Any,
         go_on({**state(), key: value}, tmp_path)
 
 
+def summary() -> dict[str, Any]:
+    """A good one."""
+    found: dict[str, Any] = json.loads(template()["summary.json"])
+    return found
+
+
 def _records(tmp_path: Path, name: str, change: Any) -> Path:
     whole = pq.read_table(pa.BufferReader(template()[f"records/{name}-00000.parquet"]))
     sink = pa.BufferOutputStream()
@@ -269,15 +276,43 @@ def test_records_of_other_columns_or_players_are_refused(name: str, change: Any,
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("diagnosis", {"signatures": []}, "holds what no run writes"),
+        ("diagnosis", {"signatures": []}, r"diagnosis.json holds what no run writes \(outcome: Field required"),
         ("diagnosis", {"reasons": None, "signatures": [1], "outcome": ""}, "holds what no run writes"),
-        ("diagnosis", [], "diagnosis.json is not JSON of a run .*it holds a list, expected a dict"),
+        ("diagnosis", [], "diagnosis.json holds what no run writes .the whole: Input should be a valid dictionary"),
         ("summary", {"outcome": 3}, "holds what no run writes"),
+        ("summary", summary() | {"bytes": float("inf")}, "bytes: Input should be a finite number"),
+        ("summary", summary() | {"predicted": {"rate": "fast"}}, "predicted.rate: Input should be a valid number"),
+        ("summary", summary() | {"privacy": {"epsilon_max": 1.0}}, "expected both or neither"),
+        ("players", [{"player": "0", "mixture": [0.5], "predicted_mixture": [0.5, 0.5]}], "1 and 2 shares of classes"),
+        ("players", [{"player": "0", "mixture": [None], "predicted_mixture": None}], "0.mixture.0: Input should be"),
+        ("about", {"started": {"x": 1}}, "holds what no run writes"),
         ("about", {"versions": "."}, "holds what no run writes"),
-        ("about", ".", "about.json is not JSON of a run .*it holds a str, expected a dict"),
+        ("about", ".", "about.json holds what no run writes .the whole: Input should be"),
     ],
 )
 def test_a_report_of_files_that_no_run_writes_is_refused(name: str, value: Any, told: str, tmp_path: Path) -> None:
     run = _laid_out({f"{name}.json": json.dumps(value).encode()}, tmp_path)
     with pytest.raises(RunDirectoryError, match=told):
         write_report(run)
+
+
+def test_an_error_of_our_own_is_not_blamed_on_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong in drawing a page comes out as it is."""
+
+    def broken(value: Any) -> str:
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr("nashgossip.runners.report_table._cell", broken)
+    with pytest.raises(AttributeError, match="a bug"):
+        write_report(_laid_out({}, tmp_path))
+
+
+@pytest.mark.parametrize("error", [OSError, ConnectionResetError, MemoryError, RuntimeError])
+def test_errors_of_the_machine_are_not_blamed_on_options(error: type[Exception]) -> None:
+    with pytest.raises(error, match="disk gone"), naming_options("data.options"):
+        raise error("disk gone")
+
+
+def test_words_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"words.txt is no text .*; put it back, or take it away"):
+        write_report(_laid_out({"words.txt": b"\xff"}, tmp_path))

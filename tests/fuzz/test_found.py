@@ -121,6 +121,14 @@ RING = "{generator: ring, arguments: {n: 4}}"
             "data.options has a value that cannot be taken",
         ),
         (
+            "name: a\nmodel: {family: bernoulli}\ndata: {source: medmnist, options: {file: "
+            + "x" * 300
+            + "}}\ntopology: "
+            + RING,
+            ExperimentError,
+            "the files of data set 'medmnist' cannot be read .*File name too long",
+        ),
+        (
             "name: a\nmodel: {kind: table}\ndata: {source: random-tables, options: {rows: 100000000}}\ntopology: "
             + RING,
             ValueError,

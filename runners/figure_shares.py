@@ -44,7 +44,7 @@ def draw_mixtures(run: RunView | Outcome) -> Figure | None:
     known = [(np.asarray(m, float), np.asarray(q, float)) for m, q in pairs if m is not None and q is not None]
     if not known:
         return None
-    measured, predicted = (np.array(side).T for side in zip(*known, strict=True))
+    measured, predicted = (np.concatenate(side) for side in zip(*known, strict=True))
     figure = Figure(figsize=(4.6, 4.6), layout="constrained")
     panel = figure.subplots()
     panel.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle="--", label="as predicted")

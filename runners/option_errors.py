@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from .experiment import ExperimentError
 
-_OF_VALUES = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError)
+_OF_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError)
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def naming_options(where: str) -> Iterator[None]:
 
     Raises:
         ExperimentError: in place of what was raised over the type of a value or its size. Errors of the package's own
-            go through.
+            go through, and so do those of the machine: `OSError`, `MemoryError`, `RuntimeError`.
 
     >>> with naming_options("data.options"):
     ...     [1.0] * "2"

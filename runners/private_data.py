@@ -114,7 +114,13 @@ def load_data(experiment: Experiment, **options: Any) -> Dataset:
     else:
         require_unused(f"data.source {section.source}", section, ("file", "label"))
         with naming_options("data.options"):
-            dataset = load_dataset(section.source, **{**section.options, **options})
+            try:
+                dataset = load_dataset(section.source, **{**section.options, **options})
+            except OSError as error:
+                raise ExperimentError(
+                    f"the files of data set {section.source!r} cannot be read ({error!s:.200}); check their disk, and "
+                    "`file` and `root` in data.options"
+                ) from error
     return dataset if section.noise == 0 else _noisy(dataset, section.noise, experiment.seed, options)
 
 

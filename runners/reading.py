@@ -1,12 +1,10 @@
 """A run read back from its directory: settings, graph, records, players, outcome and journal as one object."""
 
-__all__ = ["RunView", "naming_damage", "read_run"]
+__all__ = ["RunView", "read_run"]
 
-import contextlib
-import json
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,17 +13,17 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pyarrow as pa
-from jinja2 import TemplateError
 from numpy.typing import NDArray
 
 from ..topology import GraphError, read_graph
-from .directory import RunDirectory, RunDirectoryError
+from .directory import RunDirectory
 from .examination import Look
 from .experiment import Experiment, load_experiment
 from .journal import read_journal
 from .record_files import half_note, half_written, read_table
 from .record_schemas import PLAYER_SCHEMA, RUN_SCHEMA
 from .records import read_looks
+from .run_files import about_of, diagnosis_of, players_of, summary_of
 from .storage import RunPath, is_local, listing
 
 _BAD_EVENTS = ("warning", "error")
@@ -122,7 +120,7 @@ def read_run(path: RunPath | str) -> RunView:
         path: the directory of a run, or its URL.
 
     Raises:
-        RunDirectoryError: it is none, or a file in it cannot be read.
+        RunDirectoryError: it is none, or a file in it cannot be read or holds what no run writes.
         StorageError: nothing here can reach the storage of the URL.
         ExperimentError: its experiment does not say what can be played.
     """
@@ -133,43 +131,25 @@ def read_run(path: RunPath | str) -> RunView:
     if graph is not None and names and {str(player) for player in graph} != set(names):
         notes.append("the players on record are not those of the graph, which is left out")
         graph = None
-    summary = _json(where / "summary.json", dict)
+    summary = summary_of(where)
     for note in notes if summary is not None else ():
         logging.getLogger(__name__).warning("%s is damaged: %s", where, note)
     events = [event for log in listing(where / "logs") if log.suffix == ".jsonl" for event in read_journal(log)]
     return RunView(
         path=where,
         experiment=load_experiment(where / "experiment.yaml"),
-        about=_json(where / "about.json", dict) or {},
+        about=about_of(where),
         graph=graph,
         run=run,
         player_rows=rows,
         names=names or (() if graph is None else tuple(str(player) for player in graph)),
         looks=tuple(read_looks(directory.records)),
-        players=_json(where / "players.json", list),
+        players=players_of(where),
         summary=summary,
-        diagnosis=_json(where / "diagnosis.json", dict),
+        diagnosis=diagnosis_of(where),
         events=tuple(sorted(events, key=lambda event: str(event.get("time", "")))),
         notes=tuple(notes),
     )
-
-
-@contextlib.contextmanager
-def naming_damage(path: RunPath) -> Iterator[None]:
-    """For what is made of a run's files: what was raised over a value that no run writes becomes an error of the run.
-
-    Raises:
-        RunDirectoryError: in place of it. Errors of the package's own go through.
-    """
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, TemplateError, TypeError, ValueError) as error:
-        if isinstance(error, ValueError) and type(error) is not ValueError:
-            raise
-        raise RunDirectoryError(
-            f"a file in {path} holds what no run writes ({type(error).__name__}: {error!s:.200}); put back the JSON "
-            "files and records of the run"
-        ) from error
 
 
 def _records(folder: RunPath, notes: list[str]) -> tuple[pa.Table, pa.Table, tuple[str, ...]]:
@@ -217,18 +197,6 @@ def _graph(where: RunPath, notes: list[str]) -> "nx.DiGraph[Any] | None":
         notes.append(f"the graph is left out: {error}")
         return None
     return found  # type: ignore[no-any-return]
-
-
-def _json(file: RunPath, kind: type) -> Any:
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_text("utf-8"))
-        if not isinstance(found, kind):
-            raise ValueError(f"it holds a {type(found).__name__}, expected a {kind.__name__}")
-        return found
-    except (ValueError, RecursionError) as error:
-        raise RunDirectoryError(f"{file} is not JSON of a run ({error}); take it away, or play the run again") from None
 
 
 def _floats(column: Any) -> NDArray[np.float64]:

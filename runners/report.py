@@ -8,7 +8,7 @@ from typing import Any
 from .directory import RunDirectoryError
 from .figure_shares import draw_influence, draw_mixtures
 from .pictures import draw_looks
-from .reading import RunView, naming_damage, read_run
+from .reading import RunView, read_run
 from .report_data import chosen_records, report_data, sheet_data
 from .report_graph import Drawing, draw_plan
 from .report_html import png_url, render_page
@@ -49,8 +49,7 @@ def write_report(run: RunPath | str | RunView | Study, out: RunPath | str | None
     if isinstance(found, Study):
         data = render_study(found).encode("utf-8")
     else:
-        with naming_damage(found.path):
-            data = render_report(found).encode("utf-8", "replace")
+        data = render_report(found).encode("utf-8", "replace")
     try:
         write_whole(file, data)
     except OSError as error:
@@ -178,4 +177,7 @@ def _pictures(view: RunView) -> list[dict[str, Any]]:
 def _words(view: RunView) -> str:
     """The sheet of words, of players that generate some; empty else."""
     file = view.path / "words.txt"
-    return file.read_text("utf-8") if file.is_file() else ""
+    try:
+        return file.read_text("utf-8") if file.is_file() else ""
+    except UnicodeDecodeError as error:
+        raise RunDirectoryError(f"{file} is no text ({error}); put it back, or take it away") from None

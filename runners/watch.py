@@ -15,7 +15,7 @@ from typing import Any, final
 
 from .directory import RunDirectory
 from .observers import MissingExtraError
-from .reading import RunView, naming_damage, read_run
+from .reading import RunView, read_run
 from .report import judged, run_page
 from .report_graph import Drawing, draw_plan
 from .sheets import read_sheets
@@ -146,8 +146,7 @@ class _Source:
     def page(self) -> str:
         """The page as it is now."""
         with self._lock:  # one at a time: of a large run it takes seconds and memory
-            with naming_damage(self.path):
-                facts, text = self._read()
+            facts, text = self._read()
             self._pages[facts.state] = facts
             return text
 

@@ -2,7 +2,9 @@
 
 __all__ = ["BUDGET_S", "Leak", "Surface", "attempt", "is_named"]
 
+import ast
 import contextlib
+import linecache
 import resource
 import signal
 import tempfile
@@ -10,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -70,13 +73,24 @@ def attempt(surface: Surface, given: Any) -> str:
 
 
 def is_named(error: BaseException) -> bool:
-    """Whether an error is one that the package raised itself, to say what is wrong with a request."""
+    """Whether the package raised an error itself, to say what is wrong with a request.
+
+    It has a class of the package, or is a `ValueError` or `FileNotFoundError` of a `raise` statement in it: what `int`,
+    `list.index` or an unpacking raises in a line of the package is none of these.
+    """
     if type(error).__module__.startswith("nashgossip."):
         return True
     if not isinstance(error, ValueError | FileNotFoundError):
         return False
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return last.filename.startswith(_SOURCES)
+    return last.filename.startswith(_SOURCES) and (last.lineno, last.end_lineno, last.colno) in _raises(last.filename)
+
+
+@cache
+def _raises(file: str) -> frozenset[tuple[int | None, ...]]:
+    """First line, last line and column of every `raise` statement of a file."""
+    nodes = ast.walk(ast.parse("".join(linecache.getlines(file))))
+    return frozenset((n.lineno, n.end_lineno, n.col_offset) for n in nodes if isinstance(n, ast.Raise))
 
 
 def _tried(surface: Surface, given: Any, inside: Path) -> str:

@@ -43,10 +43,10 @@ def mostly(draw: DrawFn, good: SearchStrategy[Any], bad: SearchStrategy[Any]) ->
 
 
 @st.composite
-def mutated_bytes(draw: DrawFn, seeds: Sequence[bytes], most: int = 6) -> bytes:
+def mutated_bytes(draw: DrawFn, seeds: Sequence[bytes], most: int = 6, least: int = 0) -> bytes:
     """A seed with some bytes flipped, cut out, put in, repeated or cut off at the end."""
     data = bytearray(draw(st.sampled_from(list(seeds))))
-    for _ in range(draw(st.integers(0, most))):
+    for _ in range(draw(st.integers(least, most))):
         at = draw(st.integers(0, max(len(data) - 1, 0)))
         kind = draw(st.sampled_from(["flip", "put", "cut", "end", "copy", "number"]))
         if kind == "flip" and data:
@@ -87,10 +87,10 @@ def havoc(data: bytes, rng: Random) -> bytes:
 
 
 @st.composite
-def mutated_text(draw: DrawFn, seeds: Sequence[str], words: Sequence[str], most: int = 5) -> str:
+def mutated_text(draw: DrawFn, seeds: Sequence[str], words: Sequence[str], most: int = 5, least: int = 0) -> str:
     """A seed with lines dropped, doubled, swapped or indented, and words of a grammar put in place of others."""
     lines = draw(st.sampled_from(list(seeds))).splitlines()
-    for _ in range(draw(st.integers(0, most))):
+    for _ in range(draw(st.integers(least, most))):
         at = draw(st.integers(0, max(len(lines) - 1, 0)))
         kind = draw(st.sampled_from(["drop", "double", "swap", "indent", "word", "word", "word", "insert"]))
         if not lines or kind == "insert":

@@ -19,12 +19,14 @@ from nashgossip.runners.checkpoint import CheckpointError
 from nashgossip.runners.command import app
 from nashgossip.runners.directory import RunDirectoryError
 from nashgossip.runners.experiment import ExperimentError, parse_experiment
+from nashgossip.runners.option_errors import naming_options
 from nashgossip.runners.record_files import RecordsError
 from nashgossip.runners.records import read_trace
 from nashgossip.runners.report import write_report
 from nashgossip.runners.storage import StorageError
 from nashgossip.runners.yaml_text import YamlError, read_yaml
 from nashgossip.topology import GeneratorError, GraphFileError, generate_graph, read_graph, read_sequence
+from nashgossip.topology.graph_sizes import require_size
 
 from .test_checkpoints import go_on, state
 from .test_data_files import _npy, _zip
@@ -124,6 +126,14 @@ RING = "{generator: ring, arguments: {n: 4}}"
             "data.options has a value that cannot be taken",
         ),
         (
+            "name: a\nmodel: {family: bernoulli}\ndata: {source: medmnist, options: {file: "
+            + "x" * 300
+            + "}}\ntopology: "
+            + RING,
+            ExperimentError,
+            "the files of data set 'medmnist' cannot be read .*File name too long",
+        ),
+        (
             "name: a\nmodel: {kind: table}\ndata: {source: random-tables, options: {rows: 100000000}}\ntopology: "
             + RING,
             ValueError,
@@ -153,14 +163,53 @@ def test_a_game_of_arrays_counts_more_rows_than_could_be_made(family: str) -> No
         ("complete", {"n": 10**5}, "expected at most 3,000"),
         ("hypercube_graph", {"n": 40}, "expected at most 16"),
         ("balanced_tree", {"r": 9, "h": 60}, "edges, expected at most 10,000,000"),
-        ("grid_graph", {"dim": [1000, 1000, 1000]}, "expected at most 10,000"),
+        ("grid_graph", {"dim": [1000, 1000, 1000]}, "about 3e\\+09 edges"),
         ("gnp_random_graph", {"n": 10_000, "p": 0.9}, "about 4.5e\\+07 edges, expected at most"),
-        ("random_regular_graph", {"n": 10**6, "d": 40}, "about 4e\\+07 edges"),
+        ("fast_gnp_random_graph", {"n": 10**6, "p": 0.9}, "about 4.5e\\+11 edges"),
+        ("random_regular_graph", {"n": 10**6, "d": 40}, "about 2e\\+07 edges"),
+        ("gnm_random_graph", {"n": 10**6, "m": 10**8}, "about 1e\\+08 edges"),
+        ("configuration_model", {"deg_sequence": [10**5] * 1000}, "about 5e\\+07 edges"),
+        ("circulant_graph", {"n": 10**6, "offsets": [*range(1, 50)]}, "about 4.9e\\+07 edges"),
+        ("random_geometric_graph", {"n": 10**5, "radius": 0.5}, "about 5e\\+09 edges"),
+        ("navigable_small_world_graph", {"n": 10, "dim": 40}, "edges, expected at most 10,000,000"),
+        ("planted_partition_graph", {"l": 1000, "k": 1000, "p_in": 0.5, "p_out": 0}, "about 2.5e\\+11 edges"),
+        ("complete", {"n": 3001}, "expected at most 3,000"),
+        ("caveman_graph", {"l": 3, "k": 10**4}, "expected at most 200"),
+        ("random_internet_as_graph", {"n": 10**5}, "expected at most 10,000"),
     ],
 )
 def test_a_graph_that_would_fill_the_memory_is_refused(name: str, arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(GeneratorError, match=told):
         generate_graph(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("gnm_random_graph", {"n": 1000, "m": 20_000}),
+        ("gnm_random_graph", {"n": 10**6, "m": 2 * 10**6}),
+        ("LFR_benchmark_graph", {"n": 250, "tau1": 3, "tau2": 1.5, "mu": 0.1, "average_degree": 5, "max_degree": 50}),
+        ("powerlaw_cluster_graph", {"n": 7000, "m": 3, "p": 0.5}),
+        ("dual_barabasi_albert_graph", {"n": 8000, "m1": 2, "m2": 3, "p": 0.5}),
+        ("circulant_graph", {"n": 5000, "offsets": [1, 2500]}),
+        ("havel_hakimi_graph", {"deg_sequence": [6] * 2000}),
+        ("configuration_model", {"deg_sequence": [6] * 2000}),
+        ("random_degree_sequence_graph", {"sequence": [6] * 2000}),
+        ("expected_degree_graph", {"w": [12] * 1000}),
+        ("grid_graph", {"dim": [101, 100]}),
+        ("small_world", {"n": 10**6, "k": 12}),
+        ("regular", {"n": 10**6, "d": 20}),
+        ("full_rary_tree", {"r": 100, "n": 200_000}),
+        ("random_geometric_graph", {"n": 10_001, "radius": 0.02}),
+        ("fast_gnp_random_graph", {"n": 10**6, "p": 1e-5}),
+        ("edges", {"edges": [[10**9, "a"], ["a", "b"]]}),
+        ("visibility_graph", {"series": [10**6, 3, 10**9]}),
+        ("stochastic_block_model", {"sizes": [3000, 3000], "p": [[0.1, 0.01], [0.01, 0.1]]}),
+    ],
+)
+def test_a_graph_of_usual_size_is_not_refused(name: str, arguments: dict[str, Any]) -> None:
+    """The size alone is judged: some of these take minutes to make."""
+    require_size(name, arguments)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "a/" * 3000])
@@ -218,6 +267,12 @@ def test_a_state_that_play_could_not_go_on_from_is_refused(key: str, value: Any,
         go_on({**state(), key: value}, tmp_path)
 
 
+def summary() -> dict[str, Any]:
+    """A good one."""
+    found: dict[str, Any] = json.loads(template()["summary.json"])
+    return found
+
+
 def _records(tmp_path: Path, name: str, change: Any) -> Path:
     whole = pq.read_table(pa.BufferReader(template()[f"records/{name}-00000.parquet"]))
     sink = pa.BufferOutputStream()
@@ -245,15 +300,43 @@ def test_records_of_other_columns_or_players_are_refused(name: str, change: Any,
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("diagnosis", {"signatures": []}, "holds what no run writes"),
+        ("diagnosis", {"signatures": []}, r"diagnosis.json holds what no run writes \(outcome: Field required"),
         ("diagnosis", {"reasons": None, "signatures": [1], "outcome": ""}, "holds what no run writes"),
-        ("diagnosis", [], "diagnosis.json is not JSON of a run .*it holds a list, expected a dict"),
+        ("diagnosis", [], "diagnosis.json holds what no run writes .the whole: Input should be a valid dictionary"),
         ("summary", {"outcome": 3}, "holds what no run writes"),
+        ("summary", summary() | {"bytes": float("inf")}, "bytes: Input should be a finite number"),
+        ("summary", summary() | {"predicted": {"rate": "fast"}}, "predicted.rate: Input should be a valid number"),
+        ("summary", summary() | {"privacy": {"epsilon_max": 1.0}}, "expected both or neither"),
+        ("players", [{"player": "0", "mixture": [0.5], "predicted_mixture": [0.5, 0.5]}], "1 and 2 shares of classes"),
+        ("players", [{"player": "0", "mixture": [None], "predicted_mixture": None}], "0.mixture.0: Input should be"),
+        ("about", {"started": {"x": 1}}, "holds what no run writes"),
         ("about", {"versions": "."}, "holds what no run writes"),
-        ("about", ".", "about.json is not JSON of a run .*it holds a str, expected a dict"),
+        ("about", ".", "about.json holds what no run writes .the whole: Input should be"),
     ],
 )
 def test_a_report_of_files_that_no_run_writes_is_refused(name: str, value: Any, told: str, tmp_path: Path) -> None:
     run = _laid_out({f"{name}.json": json.dumps(value).encode()}, tmp_path)
     with pytest.raises(RunDirectoryError, match=told):
         write_report(run)
+
+
+def test_an_error_of_our_own_is_not_blamed_on_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong in drawing a page comes out as it is."""
+
+    def broken(value: Any) -> str:
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr("nashgossip.runners.report_table._cell", broken)
+    with pytest.raises(AttributeError, match="a bug"):
+        write_report(_laid_out({}, tmp_path))
+
+
+@pytest.mark.parametrize("error", [OSError, ConnectionResetError, MemoryError, RuntimeError])
+def test_errors_of_the_machine_are_not_blamed_on_options(error: type[Exception]) -> None:
+    with pytest.raises(error, match="disk gone"), naming_options("data.options"):
+        raise error("disk gone")
+
+
+def test_words_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"words.txt is no text .*; put it back, or take it away"):
+        write_report(_laid_out({"words.txt": b"\xff"}, tmp_path))

@@ -114,7 +114,7 @@ def damaged_records(draw: st.DrawFn) -> dict[str, bytes]:
     """Some files of records, damaged byte by byte or column by column, and some under other numbers."""
     found = {}
     for name in draw(st.lists(st.sampled_from(RECORDS), min_size=1, max_size=2, unique=True)):
-        mutated = mutated_bytes([template()[name]])
+        mutated = mutated_bytes([template()[name]], least=1)
         data = draw(mutated if name.endswith(".arrows") else mutated | tables(name))
         number = draw(st.sampled_from(["00000", "00000", "00000", "00001", "00002", "9" * 30, "-1", "x"]))
         found[name.rpartition("-")[0] + "-" + number + Path(name).suffix] = data
@@ -130,13 +130,23 @@ def damaged_files(draw: st.DrawFn) -> dict[str, bytes]:
         whole = template()[name]
         if name.endswith(".json"):
             tree = mutated_trees([json.loads(whole)], plain | numbers).map(lambda t: json.dumps(t).encode())
-            found[name] = draw(tree | plain.map(lambda t: json.dumps(t).encode()) | mutated_bytes([whole]))
+            found[name] = draw(tree | plain.map(lambda t: json.dumps(t).encode()) | mutated_bytes([whole], least=1))
         elif name.endswith((".yaml", ".graphml", ".jsonl")):
-            text = mutated_text([whole.decode()], ["<x>", "{}", "null", "[]", "<script>alert(1)</script>", "1e999"])
-            found[name] = draw(text.map(lambda t: t.encode("utf-8", "replace")) | mutated_bytes([whole]))
+            text = mutated_text(
+                [whole.decode()], ["<x>", "{}", "null", "[]", "<script>alert(1)</script>", "1e999"], least=1
+            )
+            found[name] = draw(text.map(lambda t: t.encode("utf-8", "replace")) | mutated_bytes([whole], least=1))
         else:
-            found[name] = draw(mutated_bytes([whole]))
+            found[name] = draw(mutated_bytes([whole], least=1))
     return found
+
+
+def is_damage(given: dict[str, bytes]) -> bool:
+    """Whether files differ from those of the run; `players.json` is taken away before a run goes on."""
+    return any(data != template().get(name) for name, data in given.items() if name != "players.json")
+
+
+damaged = (damaged_files() | damaged_records()).filter(is_damage)
 
 
 def read_tables(given: dict[str, bytes], folder: Path) -> str:
@@ -193,7 +203,7 @@ def interrupted(draw: st.DrawFn) -> dict[str, bytes]:
     """A run without its end, of which something is damaged."""
     found = draw(damaged_records() | damaged_files())
     name = draw(st.sampled_from([name for name in template() if name.startswith("checkpoints/")]))
-    return found | ({name: draw(mutated_bytes([template()[name]]))} if draw(st.booleans()) else {})
+    return found | ({name: draw(mutated_bytes([template()[name]], least=1))} if draw(st.booleans()) else {})
 
 
 def resume(given: dict[str, bytes], folder: Path) -> str:
@@ -211,8 +221,8 @@ def _more_damage(given: dict[str, bytes], rng: Random) -> dict[str, bytes]:
 
 
 SURFACES = [
-    Surface("records", damaged_records(), read_tables, 0.2, _more_damage),
-    Surface("files of runs", damaged_files() | damaged_records(), read_files, 0.05),
-    Surface("reports", damaged_files() | damaged_records(), report, 0.01),
-    Surface("resumed runs", interrupted(), resume, 0.006),
+    Surface("records", damaged_records().filter(is_damage), read_tables, 0.2, _more_damage),
+    Surface("files of runs", damaged, read_files, 0.05),
+    Surface("reports", damaged, report, 0.01),
+    Surface("resumed runs", interrupted().filter(is_damage), resume, 0.006),
 ]

@@ -261,7 +261,8 @@ def _table_risks(unit: _Unit, seed: int, number: int) -> Mapping[str, TableRisk 
         return {}
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number, 1)))
     members, others = (b.restrict(unit.lens.space) for b in (unit.victim.members, unit.victim.others))
-    return attack_table(members, others, unit.heard()[0], rng)
+    published = Batch.concatenate([b.restrict(unit.lens.space) for b in unit.published])
+    return attack_table(members, others, published, rng)
 
 
 def _finding(

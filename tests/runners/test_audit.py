@@ -305,7 +305,9 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     assert told["distances"][0]["canaries"]["nearest"]["exposure_bits"] > 5
     near = next(f for f in told["players"] if f["distance"] == 1)
     assert near["tables"]["linkability"]["risk"] > 0.5
-    assert told["distances"][0]["tables"] == {}
+    assert told["distances"][0]["tables"]["linkability"]["risk"] > 0.5
+    assert told["distances"][0]["reasons"]
+    assert "distance 1: found by " in result.stderr
     assert "tables, greatest risk: " in result.stderr
     assert len(told["players"]) == 8  # of the middle player nobody is three steps away
     page = (run / "audit.html").read_text("utf-8")

@@ -41,8 +41,8 @@ class Deaf:
 
 
 def audited(memorisers: set[int], seed: int, n: int = PLAYERS) -> Audit:
-    """Of players on a ring, each with 40 rows and as many held out, some of whom hand theirs on."""
-    G, rng = attach_alpha(generate_graph("cycle_graph", n=n), 0.5), np.random.default_rng(seed)
+    """Of players on a ring, each with 40 rows and as many held out, some of whom hand theirs on; they hardly listen."""
+    G, rng = attach_alpha(generate_graph("cycle_graph", n=n), 0.98), np.random.default_rng(seed)
     specs = {
         i: PlayerSpec(
             model=(lambda: EmpiricalModel(SPACE)) if i in memorisers else Deaf,

@@ -11,6 +11,7 @@ from nashgossip.games import Batch, Game, PlayerSpec, Space, Variable
 from nashgossip.runners import Audit, KeptBatches, audit_batches, audit_lines, load_experiment, rounds
 from nashgossip.runners.audit_tables import TableRisk
 from nashgossip.runners.audit_verdict import pooled_risk
+from nashgossip.runners.kept_batches import KeptBatch
 from nashgossip.topology import attach_alpha, generate_graph
 
 SPACE = Space((Variable("x", "real", (4,)), Variable("ward", "categorical", categories=4), Variable("n", "count")))
@@ -87,6 +88,23 @@ def test_who_ignores_its_table_is_accused_no_more_often_than_promised(runs: int)
     audits = [audited(set(), 100 + k, n=4) for k in range(runs)]
     assert sum(any(a.leaks.values()) for a in audits) <= binom.ppf(0.999, runs, 0.05)
     assert all(a.leaks[d] == bool(a.reasons[d]) == (a.p[d] < 0.05) for a in audits for d in a.leaks)
+
+
+@pytest.mark.parametrize("fresh", [100, 20_000])
+def test_tables_are_searched_whole_however_much_was_published_and_samples_are_told(fresh: int) -> None:
+    """Each private row was published once, somewhere among many others."""
+    rng = np.random.default_rng(4)
+    G = attach_alpha(generate_graph("path", n=2), 0.5)
+    game = Game(G, {i: PlayerSpec(model=Deaf, data=rows(40, rng), holdout=rows(40, rng), samples=9) for i in G})
+    published = Batch.concatenate([rows(fresh, rng), game.specs[0].data])
+    kept = KeptBatch(0, 1, (1,), published.select(rng.permutation(len(published))))
+    plan = load_experiment("ring", ["runner=rounds", "moves=4", "audit.batches=3"])
+    found = audit_batches(plan, game, [kept], shadows=0)
+    assert found.players[0].tables["inference"].main > 0.9
+    assert f"inference of player {found.players[0].player}" in found.reasons[1]
+    notes = [note for note in found.notes if note.startswith("Of up to 20,040 published rows")]
+    assert len(notes) == (fresh > 4000)
+    assert all("distances and densities are taken to 4,000" in note for note in notes)
 
 
 def risk(p: float, at: float, reach: float) -> TableRisk:

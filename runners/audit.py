@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from ..agents import ModelError
 from ..games import Batch, Game, PlayerSpec, Space
-from .audit_attacks import density_ratio, exposure, nearest, reconstruction
-from .audit_figures import Scores, Strength, holm, pooled, strength
+from .audit_attacks import density_ratio, nearest, reconstruction
+from .audit_figures import Scores, strength
 from .audit_findings import ATTACKS, Audit, Finding
 from .audit_rows import Lens, distances
 from .audit_shadows import likelihood_ratio, shadow_games
 from .audit_tables import TableRisk, attack_table, is_table
+from .audit_verdict import concluded, exposed
 from .canaries import canaries_of
 from .directory import RunDirectory
 from .experiment import Experiment, load_experiment
@@ -27,7 +28,6 @@ from .storage import RunPath
 
 _FARTHEST = 3
 _MOST_ROWS = 4_000
-_LEVEL = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ def audit_batches(
     on_step("tables")
     tables = [_table_risks(unit, seed, number) for number, unit in enumerate(units)]
     findings = tuple(map(_finding, units, scores, planted, tables))
-    return _concluded(experiment, scores, planted, findings, played, notes)
+    return concluded(experiment, scores, planted, findings, played, notes)
 
 
 def _read_here(experiment: Experiment) -> Experiment:
@@ -191,6 +191,12 @@ def _units(game: Game, kept: Sequence[KeptBatch], victims: Sequence[_Victim], no
             units.append(_Unit(victim, distance, publishers, tuple(batches), lens))
     if not units:
         notes.append("No player that was attacked has published anything.")
+    most = max((sum(map(len, unit.published)) for unit in units), default=0)
+    if most > _MOST_ROWS:
+        notes.append(
+            f"Of up to {most:,} published rows that an attacker has received, distances and densities are taken to "
+            f"{_MOST_ROWS:,}, evenly spaced; the trace in the mean, copies, and attacks on tables take all."
+        )
     return units
 
 
@@ -261,7 +267,8 @@ def _table_risks(unit: _Unit, seed: int, number: int) -> Mapping[str, TableRisk 
         return {}
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number, 1)))
     members, others = (b.restrict(unit.lens.space) for b in (unit.victim.members, unit.victim.others))
-    return attack_table(members, others, unit.heard()[0], rng)
+    published = Batch.concatenate([b.restrict(unit.lens.space) for b in unit.published])
+    return attack_table(members, others, published, rng)
 
 
 def _finding(
@@ -280,52 +287,10 @@ def _finding(
         sum(map(len, published)),
         {name: strength(scores[name]) if name in scores else None for name in ATTACKS},
         reconstruction(unit.lens, members, others, published, unit.heard()[0]),
-        _exposed({name: [found] for name, found in on_canaries.items()}),
+        exposed({name: [found] for name, found in on_canaries.items()}),
         tables,
         {**scores, **{f"canaries, {name}": found for name, found in on_canaries.items()}},
     )
-
-
-def _exposed(groups: Mapping[str, Sequence[Scores]]) -> dict[str, tuple[Strength, float]]:
-    told = {name: (pooled(found), found) for name, found in groups.items()}
-    return {
-        name: (found, float(np.mean([exposure(s).bits for s in scores])))
-        for name, (found, scores) in told.items()
-        if found is not None
-    }
-
-
-def _concluded(
-    experiment: Experiment,
-    scores: Sequence[Mapping[str, Scores]],
-    planted: Sequence[Mapping[str, Scores]],
-    findings: tuple[Finding, ...],
-    played: int,
-    notes: list[str],
-) -> Audit:
-    """Pools the players by distance, and tests."""
-    together: list[Finding] = []
-    for distance in sorted({f.distance for f in findings}):
-        here = [k for k, f in enumerate(findings) if f.distance == distance]
-        attacks = {a: pooled([scores[k][a] for k in here if a in scores[k]]) for a in ATTACKS}
-        publishers = tuple(dict.fromkeys(p for k in here for p in findings[k].publishers))
-        rows = max(findings[k].rows for k in here)
-        canaries = _exposed({a: [planted[k][a] for k in here] for a in planted[here[0]]}) if planted else {}
-        together.append(Finding(None, distance, publishers, rows, attacks, None, canaries))
-    tests = [
-        (f.distance, told.p)
-        for f in (*together, *findings)
-        for told in (*f.attacks.values(), *(s for s, _ in f.canaries.values()), *f.tables.values())
-        if told is not None
-    ]
-    corrected = holm([p for _, p in tests])
-    by_distance = {
-        f.distance: min((c for (d, _), c in zip(tests, corrected, strict=True) if d == f.distance), default=1.0)
-        for f in together
-    }
-    leaks = {distance: p < _LEVEL for distance, p in by_distance.items()}
-    settings = experiment.model_dump(mode="json")
-    return Audit(experiment.name, findings, tuple(together), leaks, by_distance, played, tuple(notes), settings)
 
 
 def _common(spaces: Sequence[Space]) -> Space | None:

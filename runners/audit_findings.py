@@ -26,8 +26,8 @@ class Finding:
         attacks: attack → its strength; None where there are too few rows to say.
         reconstruction: see `audit_attacks.reconstruction`; None for all together.
         canaries: attack → strength and exposure in bits, on canaries against decoys; empty without canaries.
-        tables: attack on tables → its risk, None where there are too few rows; empty where rows are no table, and for
-            all together. See `audit_tables.attack_table`.
+        tables: attack on tables → its risk, None where there are too few rows; empty where rows are no table. See
+            `audit_tables.attack_table`, and for all together `audit_verdict.pooled_risk`.
         scores: attack → what it said of each row, to be pooled with those of other runs; not among `figures`.
     """
 
@@ -65,10 +65,12 @@ class Audit:
         together: by distance, over all players.
         leaks: distance → whether the tests together find a leak there: at most 5 % of audits of models that ignore
             their rows find one at any distance.
-        p: distance → smallest p-value there, corrected for the number of tests of the whole audit.
+        p: distance → smallest p-value there, corrected for the number of tests of the whole audit, see
+            `audit_verdict.concluded`.
         shadows: shadow games played.
         notes: what could not be done, in sentences.
         settings: of the experiment that was played, every default written out; not among `figures`.
+        reasons: distance → the tests that find a leak there, in words, the most certain first.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Audit:
     shadows: int
     notes: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    reasons: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
         """For JSON."""
@@ -86,7 +89,13 @@ class Audit:
             "experiment": self.name,
             "leak": any(self.leaks.values()),
             "distances": [
-                {"leak": self.leaks[f.distance], "p": self.p[f.distance], **f.figures()} for f in self.together
+                {
+                    "leak": self.leaks[f.distance],
+                    "p": self.p[f.distance],
+                    "reasons": list(self.reasons.get(f.distance, ())),
+                    **f.figures(),
+                }
+                for f in self.together
             ],
             "players": [f.figures() for f in self.players],
             "shadows": self.shadows,

@@ -3,6 +3,7 @@
 __all__ = ["audit_lines", "write_audit"]
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from .audit_figures import RATES, Strength
@@ -12,7 +13,7 @@ from .finite import finite
 from .report_html import render_page
 from .storage import RunPath, run_path, write_whole
 
-_MOST_ROWS = 1_000
+_MOST_ROWS, _MOST_REASONS = 1_000, 3
 
 
 def audit_lines(audit: Audit) -> list[str]:
@@ -33,6 +34,7 @@ def audit_lines(audit: Audit) -> list[str]:
                 f"{where}: no leak found (p = {audit.p[found.distance]:.2g}, corrected); {measured}; an AUC below "
                 f"{best.visible:.3f} would likely have gone unseen"
             )
+        lines += _reasons(where, audit.reasons.get(found.distance, ()))
         for attack, (strength, bits) in found.canaries.items():
             lines.append(
                 f"{where}: canaries, {attack}: AUC {_with(strength.auc, strength.auc_interval)}, {_rates(strength)}, "
@@ -55,6 +57,14 @@ def audit_lines(audit: Audit) -> list[str]:
             f"p = {risk.p:.2g} before correction"
         )
     return [*lines, *audit.notes]
+
+
+def _reasons(where: str, reasons: Sequence[str]) -> list[str]:
+    """Which tests found the leak: the most certain, and how many more."""
+    if not reasons:
+        return []
+    more = f" and {len(reasons) - _MOST_REASONS} more tests" if len(reasons) > _MOST_REASONS else ""
+    return [f"{where}: found by {'; '.join(reasons[:_MOST_REASONS])}{more}"]
 
 
 def write_audit(directory: RunPath | str, audit: Audit) -> tuple[RunPath, RunPath]:
@@ -95,7 +105,7 @@ def _page(audit: Audit) -> str:
         together=[row for found in audit.together for row in _rows(found)],
         players=[row for found in audit.players for row in _rows(found)][:_MOST_ROWS],
         rebuilt=[_rebuilt(found) for found in audit.players if found.reconstruction is not None][:_MOST_ROWS],
-        tables=[row for found in audit.players for row in _risks(found)][:_MOST_ROWS],
+        tables=[row for found in (*audit.together, *audit.players) for row in _risks(found)][:_MOST_ROWS],
         shadows=audit.shadows,
     )
 
@@ -116,7 +126,7 @@ def _cells(s: Strength) -> list[str]:
 
 
 def _risks(found: Finding) -> list[list[str]]:
-    head = [str(found.player), str(found.distance)]
+    head = ["all" if found.player is None else str(found.player), str(found.distance)]
     return [
         [
             *head,

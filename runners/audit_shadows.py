@@ -94,14 +94,16 @@ def shadow_games(
 def twin(experiment: Experiment) -> Experiment:
     """The same experiment in this process, for one on `ray`: in rounds, or by Poisson clocks in virtual time.
 
-    What real time has beside, messages that are late or replaced and machines that are slow, is not in it.
+    Rounds with players that join and leave are played in virtual time too, where each move takes one unit and no
+    message any. What real time has beside, messages that are late or replaced and machines that are slow, is not in it.
     """
     play = experiment.play
     if play.runner != "ray":
         return experiment
     synchronous = play.mode == "synchronous"
-    changed = {"runner": "rounds" if synchronous else "virtual", "every": None, "workers": None}
-    clocks = NetworkSection(compute=DurationSection(kind="exponential"))
+    runner = "rounds" if synchronous and experiment.changes.kind == "none" else "virtual"
+    changed = {"runner": runner, "every": None, "workers": None}
+    clocks = NetworkSection(compute=DurationSection(kind="constant" if synchronous else "exponential"))
     return experiment.model_copy(update={"play": play.model_copy(update=changed), "network": clocks})
 
 

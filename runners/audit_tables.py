@@ -7,7 +7,7 @@ and that a p-value stands beside each risk.
 
 __all__ = ["TABLE_ATTACKS", "TableRisk", "attack_table", "is_table"]
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,8 @@ _PREDICATES = 200
 _TOGETHER = 3
 _SPLITS = 4
 _NEAR = 0.05
-_PERMUTATIONS = 1999
+_PERMUTATIONS, _MORE_PERMUTATIONS = 1999, 98_000
+_BLOCK = 1 << 16
 _LEAST, _MOST = 8, 1000
 _FEWEST = 4
 _Z2 = float(norm.isf(0.025)) ** 2
@@ -44,8 +45,8 @@ class TableRisk:
         control: the same of as many rows held out: what the law of the rows gives away.
         baseline: the same of private rows, by one who guesses without looking at whole published rows.
         risk: (main − control) / (1 − control) of Wilson's estimates of both; below 0 where held-out rows fare worse.
-        interval: 95 %, from Wilson's half-widths. Of more predicates than rows only as many count as there are rows:
-            they overlap.
+        interval: 95 %, from Wilson's half-widths. Of singling out by several columns, whose predicates overlap,
+            the jackknife's over rows where they are wider.
         p: one-sided p-value of the hypothesis that private rows and rows held out cannot be told apart.
     """
 
@@ -168,13 +169,44 @@ def _singled_out(
     holds = np.stack([_holds(predicate, both) for predicate in predicates]).astype(np.float32)
     right = [holds[:, half].sum(axis=1) == 1 for half in (slice(n), slice(n, None))]
     naive = [_holds(predicate, mine).sum() == 1 for predicate in _naive(predicates, there, rng)]
-    # Predicates overlap, so that guesses are not independent: which rows are the private ones is dealt anew.
-    orders = np.argsort(rng.random((_PERMUTATIONS, 2 * n)), axis=1) < n
-    dealt = (holds @ orders.T.astype(np.float32) == 1).sum(axis=0, dtype=np.int64)
-    rest = (holds @ (~orders).T.astype(np.float32) == 1).sum(axis=0, dtype=np.int64)
     seen = int(right[0].sum()) - int(right[1].sum())
-    p = (1 + int((dealt - rest >= seen).sum())) / (1 + _PERMUTATIONS)
-    return _risk(right[0], right[1], np.array(naive), p, n)
+    apart = _dealt(holds, n, _PERMUTATIONS, rng)
+    above, count = int((apart >= seen).sum()), _PERMUTATIONS
+    if above == 0:
+        above, count = int((_dealt(holds, n, _MORE_PERMUTATIONS, rng) >= seen).sum()), count + _MORE_PERMUTATIONS
+    # Predicates of one column seldom overlap, and the jackknife is crude for so few.
+    several = len(predicates[0]) > 1
+    doubts = [_jackknife(holds[:, half]) if several else 0.0 for half in (slice(n), slice(n, None))]
+    return _risk(right[0], right[1], np.array(naive), (1 + above) / (1 + count), doubts)
+
+
+def _jackknife(holds: NDArray[np.float32]) -> float:
+    """Half-width of the 95 % interval of the share of predicates that hold for exactly one row, over the rows.
+
+    Source: B. Efron and C. Stein, The Jackknife Estimate of Variance, 1981.
+    """
+    count = holds.sum(axis=1)
+    without = (count == 2) @ holds - (count == 1) @ holds  # what leaving out each row adds to those that hold for one
+    return float(np.sqrt(_Z2 * (len(without) - 1) * without.var())) / len(holds)
+
+
+def _dealt(holds: NDArray[np.float32], n: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """How many more guesses are right of private rows than of the others, where it is dealt anew which these are.
+
+    Guesses are not independent, as predicates overlap. `holds`, `[predicates, 2n]`, is which predicate holds for which
+    of the 2n rows, n of which are private; of rows for which none holds it does not matter which they are.
+    """
+    touched = holds[:, holds.any(axis=0)]
+    found, step = np.empty(count, dtype=np.int64), max(1, _BLOCK // max(1, touched.shape[1]))
+    for start in range(0, count, step):
+        size = min(step, count - start)
+        mine = rng.hypergeometric(n, n, touched.shape[1], size=size)
+        order = rng.permuted(np.tile(np.arange(touched.shape[1]), (size, 1)), axis=1)
+        private = (order < mine[:, None]).T.astype(np.float32)
+        hits = touched @ private
+        rest = touched.sum(axis=1, keepdims=True) - hits
+        found[start : start + size] = (hits == 1).sum(axis=0) - (rest == 1).sum(axis=0)
+    return found
 
 
 # --- linkability and inference ------------------------------------------------------------------------------------
@@ -214,11 +246,20 @@ def _inferred(mine: Matrix, theirs: Matrix, there: _Table, rng: np.random.Genera
 
 def _nearest(rows: Matrix, there: _Table, columns: NDArray[np.int64]) -> NDArray[np.int64]:
     """The published row nearest in some columns: numbers in standard deviations, other values 0 or 1 apart: `[n]`."""
-    apart = np.zeros((len(rows), len(there.rows)))
-    for k in columns:
-        between = np.subtract.outer(rows[:, k], there.rows[:, k])
-        apart += (between / there.scale[k]) ** 2 if there.ordered[k] else between != 0
-    found: NDArray[np.int64] = apart.argmin(axis=1)
+    scale = np.where(there.ordered, there.scale, 1.0)[columns]
+    real, mine, theirs = there.ordered[columns], rows[:, columns] / scale, there.rows[:, columns] / scale
+    least, found = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.int64)
+    step = max(1, _BLOCK // max(1, len(rows)))
+    for start in range(0, len(theirs), step):
+        block = theirs[start : start + step]
+        apart = np.zeros((len(rows), len(block)))
+        for k, is_real in enumerate(real):
+            between = np.subtract.outer(mine[:, k], block[:, k])
+            apart += between * between if is_real else between != 0
+        nearest = apart.argmin(axis=1)
+        distance = apart[np.arange(len(rows)), nearest]
+        closer = distance < least
+        least[closer], found[closer] = distance[closer], start + nearest[closer]
     return found
 
 
@@ -231,10 +272,11 @@ def _exact(mine: Hits, theirs: Hits) -> float:
     return float(hypergeom.sf(int(mine.sum()) - 1, len(mine) + len(theirs), hits, len(mine)))
 
 
-def _risk(mine: Hits, theirs: Hits, naive: Hits, p: float, most: int | None = None) -> TableRisk:
-    """The figures of guesses, of which at most so many are taken for independent."""
-    apart = len(mine) if most is None else min(len(mine), most)
-    (main, doubt), (control, doubt_control) = (_wilson(float(hits.mean()), apart) for hits in (mine, theirs))
+def _risk(mine: Hits, theirs: Hits, naive: Hits, p: float, least: Sequence[float] = (0.0, 0.0)) -> TableRisk:
+    """The figures of guesses, whose shares are in doubt by `least`, or as much as those of independent guesses."""
+    (main, doubt), (control, doubt_control) = (
+        _wilson(float(hits.mean()), len(hits), other) for hits, other in zip((mine, theirs), least, strict=True)
+    )
     risk = (main - control) / (1 - control)
     reach = float(np.hypot(doubt / (1 - control), (1 - main) * doubt_control / (1 - control) ** 2))
     return TableRisk(
@@ -248,10 +290,10 @@ def _risk(mine: Hits, theirs: Hits, naive: Hits, p: float, most: int | None = No
     )
 
 
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's estimate of a share of n, and the half-width of its 95 % interval."""
+def _wilson(share: float, n: int, least: float) -> tuple[float, float]:
+    """Wilson's estimate of a share of n, and the half-width of its 95 % interval, or `least` if that is more."""
     half = np.sqrt(_Z2 * (n * share * (1 - share) + _Z2 / 4)) / (n + _Z2)
-    return (n * share + _Z2 / 2) / (n + _Z2), float(half)
+    return (n * share + _Z2 / 2) / (n + _Z2), max(float(half), least)
 
 
 def _width(variable: Variable) -> int:

@@ -29,6 +29,7 @@ from nashgossip.runners.audit_figures import Scores, strength
 from nashgossip.runners.audit_rows import Lens, copies, distances
 from nashgossip.runners.audit_shadows import likelihood_ratio, shadow_games, twin
 from nashgossip.runners.command import app
+from nashgossip.runners.session import engine_options
 from nashgossip.topology import attach_alpha, generate_graph
 
 FAMILY = Gaussian((6,))
@@ -154,14 +155,34 @@ def test_every_row_is_held_out_as_often_in_shadow_games():
     assert {k.sender for k in other.batches} == set(game.players)
 
 
-@pytest.mark.parametrize(("mode", "runner"), [("asynchronous", "virtual"), ("synchronous", "rounds")])
-def test_shadow_games_are_those_of_the_twin(mode: str, runner: str) -> None:
-    settings = ["play.every=2", "network.loss=0.5", "changes.kind=membership", "changes.events=[[3,'1',join]]"]
-    plan = load_experiment("ring", ["topology.arguments.n=4", "moves=6", "runner=ray", f"mode={mode}", *settings])
-    found = twin(plan)
+LEAVING = ("changes.kind=membership", "changes.events=[[3,'1',leave]]")
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes", "runner", "clock"),
+    [
+        ("asynchronous", (), "virtual", "exponential"),
+        ("asynchronous", LEAVING, "virtual", "exponential"),
+        ("synchronous", (), "rounds", "constant"),
+        ("synchronous", LEAVING, "virtual", "constant"),
+    ],
+)
+def test_shadow_games_are_those_of_the_twin(mode: str, changes: tuple[str, ...], runner: str, clock: str) -> None:
+    settings = ["moves=6", "data.rows=40", "data.holdout=0.5", "play.samples=10", "play.every=2", "audit.batches=6"]
+    plan = load_experiment("ring", ["topology.arguments.n=4", *settings, "runner=ray", f"mode={mode}", *changes])
+    found, game = twin(plan), build_game(plan)
     assert (found.play.runner, found.play.every, found.play.moves) == (runner, None, 6)
-    assert (found.network.compute.kind, found.network.loss) == ("exponential", 0.0)
+    assert (found.network.compute.kind, found.network.compute.mean) == (clock, 1.0)
     assert found.changes == plan.changes
+    engine_options(found, game)  # it can be played
+    pools = {p: (game.specs[p].data, game.specs[p].holdout) for p in game.players}
+    [shadow] = shadow_games(plan, game, pools, 1, seed=1)
+    last = {player: max(k.sequence for k in shadow.batches if k.sender == player) for player in game.players}
+    if mode == "synchronous":
+        assert last == {0: 5, 1: 2 if changes else 5, 2: 5, 3: 5}  # numbered from 0; who leaves publishes no more
+
+
+def test_an_experiment_in_this_process_is_its_own_twin() -> None:
     here = load_experiment("ring", ["runner=virtual"])
     assert twin(here) is here
 
@@ -284,7 +305,9 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     assert told["distances"][0]["canaries"]["nearest"]["exposure_bits"] > 5
     near = next(f for f in told["players"] if f["distance"] == 1)
     assert near["tables"]["linkability"]["risk"] > 0.5
-    assert told["distances"][0]["tables"] == {}
+    assert told["distances"][0]["tables"]["linkability"]["risk"] > 0.5
+    assert told["distances"][0]["reasons"]
+    assert "distance 1: found by " in result.stderr
     assert "tables, greatest risk: " in result.stderr
     assert len(told["players"]) == 8  # of the middle player nobody is three steps away
     page = (run / "audit.html").read_text("utf-8")

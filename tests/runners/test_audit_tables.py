@@ -62,6 +62,28 @@ def test_who_publishes_fresh_rows_is_accused_no_more_often_than_promised():
     assert min(covered.values()) >= binom.ppf(0.001, runs, 0.95)
 
 
+@pytest.mark.slow
+def test_the_interval_of_singling_out_covers_where_predicates_overlap():
+    runs, covered = 200, dict.fromkeys(TABLE_ATTACKS[:2], 0)
+    for k in range(runs):
+        drawn = (patients(150, k, 7), patients(150, k, 8), patients(300, k, 9))
+        found = attack_table(*drawn, np.random.default_rng([10, k]))
+        for name in covered:
+            risk = found[name]
+            covered[name] += risk is None or risk.interval[0] <= 0 <= risk.interval[1]
+    assert min(covered.values()) >= binom.ppf(0.001, runs, 0.95)
+
+
+def test_a_rare_row_among_many_published_ones_is_found():
+    """However much is published beside them, copies of private rows are there to be found."""
+    space, rng = Space(tuple(Variable(name, "real") for name in "abcd")), np.random.default_rng(1)
+    mine, theirs, fresh = (space.batch({v.name: rng.normal(size=n) for v in space}) for n in (100, 100, 20_000))
+    found = attack_table(mine, theirs, Batch.concatenate([fresh, mine]), rng)
+    for name in ("linkability", "inference"):
+        assert (found[name].main, found[name].p < 1e-30) == (1.0, True)
+        assert found[name].control < 0.1
+
+
 def test_what_the_law_gives_away_is_no_risk():
     """A column that is a function of another is inferred of everybody, and more often than by a guess."""
     space = Space((*(Variable(name, "categorical", categories=8) for name in "ab"), Variable("x", "real")))

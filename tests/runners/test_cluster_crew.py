@@ -204,7 +204,7 @@ def test_players_who_come_back_after_a_resume_take_the_place_of_actors_that_shou
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_limits, "START_S", 2.0)
+    monkeypatch.setattr(cluster_limits, "START_S", 5.0)
     monkeypatch.setattr(cluster_limits, "START_PER_PROCESS_S", 0.0)
 
 
@@ -216,7 +216,7 @@ def test_actors_that_no_node_takes_are_not_waited_for() -> None:
         play(ring_game(2), "ray", moves=5, deployment=deployment)
     assert time.monotonic() - began < 20
     assert str(caught.value) == (
-        "2 of 2 actors, of player 0, 1, did not start on nodes with labels {'site': 'north'} within 2 s; play fewer "
+        "2 of 2 actors, of player 0, 1, did not start on nodes with labels {'site': 'north'} within 5 s; play fewer "
         "players, or give Ray more CPUs and memory, or start nodes with these labels, or change cluster.labels and "
         "cluster.nodes"
     )
@@ -231,7 +231,7 @@ def test_data_on_nodes_that_are_not_there_is_not_waited_for(tmp_path: Path) -> N
         with pytest.raises(StartError) as caught:
             ask(text, [0, 1, 2])
         assert str(caught.value) == (
-            "no node with labels {'site': 'north'} and a free CPU was there within 2 s to read the data of player "
+            "no node with labels {'site': 'north'} and a free CPU was there within 5 s to read the data of player "
             "1, 2; start nodes with these labels (ray start --labels=…), or change cluster.labels and cluster.nodes"
         )
         (spec,) = ask(text, [0])

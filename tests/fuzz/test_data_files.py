@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from nashgossip.games import DatasetError, load_dataset, load_npz
 from nashgossip.games.idx import read_idx
-from nashgossip.runners import Journal
+from nashgossip.runners import Journal, watch
 from nashgossip.runners.checkpoint_store import CheckpointStore
 from nashgossip.runners.command import app
 from nashgossip.runners.directory import RunDirectory
@@ -149,8 +150,12 @@ OUTS = st.sampled_from(
 
 
 def command(given: list[str], folder: Path) -> str:
-    """A command line of any words ends with status 0 or 2; nothing is played, as no word names what can be."""
-    result = CliRunner().invoke(app, given)
+    """A command line of any words ends with status 0 or 2; nothing is played, as no word names what can be.
+
+    A page waits 30 s for its run to begin, here a moment.
+    """
+    with patch.object(watch, "_PATIENCE", 0.05):
+        result = CliRunner().invoke(app, given)
     if result.exit_code not in (0, 2) or not isinstance(result.exception, SystemExit | None):
         raise Leak(f"status {result.exit_code}: {result.exception!r}: {result.output[-300:]}") from result.exception
     return "accepted" if result.exit_code == 0 else "status 2"

@@ -257,7 +257,7 @@ def require_rows_apart(
     with torch.no_grad():
         stream = torch.Generator().manual_seed(0)
         for p in tried.parameters():
-            p += _NEAR * torch.randn(p.shape, generator=stream).to(p.device)
+            p.add_(_NEAR * torch.randn(p.shape, generator=stream).to(p.device))
         for second in (1, 2):
             with initial_weights(0):  # whatever a network draws is the same both times
                 chosen = {name: values[[0, second]] for name, values in rows.items()}

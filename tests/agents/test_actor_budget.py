@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from nashgossip.agents import Ledger, Source, State, seats
-from nashgossip.games import Game, PlayerSpec, Privacy, PrivacySpent
+from nashgossip.agents.models import FlowModel
+from nashgossip.games import Game, PlayerSpec, Privacy, PrivacySpent, Space, Variable
 from nashgossip.runners.checkpoint_store import CheckpointStore
 from nashgossip.topology import attach_alpha, membership
 
-from .crew import Late, connected, pair, specs, until
+from .crew import Late, connected, pair, plain_rounds, specs, until
 from .test_actor_taken_back import Full
 
 PRIVATE = {"family": None, "privacy": Privacy(1.0, 1e-5)}
@@ -114,3 +115,20 @@ async def test_a_player_that_joins_and_whose_spending_cannot_be_saved_is_not_hea
     assert crew.players()[1].privacy_spent.epsilon > 0
     await crew.actors[1]._outbox.sent()
     assert not crew.handles[1, 0].arrived
+
+
+async def test_networks_with_a_budget_draw_the_same_noise_in_every_process() -> None:
+    space, budget = Space((Variable("x", "real", (2,)),)), Privacy(10.0, noise=2.0, seed=4)
+
+    def flow() -> FlowModel:
+        return FlowModel(space, steps=2, batch=20, scaling=(0.0, 1.0), hidden=(8,), privacy=budget)
+
+    own = [space.batch({"x": np.random.default_rng(k).normal(size=(30, 2))}) for k in (0, 1)]
+    made = {k: PlayerSpec(model=flow, data=own[k], samples=6, privacy=budget) for k in (0, 1)}
+    game = Game(attach_alpha(nx.path_graph(2), self_weight=0.5), made)
+    crew = await connected(seats(game, 0), synchronous=True)
+    await crew.each("play_rounds", 2)
+    for name, player in plain_rounds(game, 0, 2).items():
+        weights = crew.players()[name].state()["model"]["module"]
+        for key, values in player.state()["model"]["module"].items():
+            np.testing.assert_array_equal(weights[key], values)

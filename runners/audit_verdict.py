@@ -15,6 +15,7 @@ from .audit_tables import TABLE_ATTACKS, TableRisk
 from .experiment import Experiment
 
 _LEVEL = 0.05
+_SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def pooled_risk(risks: Sequence[TableRisk]) -> TableRisk | None:
     wide = [max(r.interval[1] - r.risk, r.risk - r.interval[0]) for r in risks]
     reach = float(np.linalg.norm(wide)) / len(risks)
     ends = max(-1.0, shares[3] - reach), min(1.0, shares[3] + reach)
-    p = float(combine_pvalues([r.p for r in risks], method="fisher").pvalue)
+    told = [max(r.p, _SMALLEST) for r in risks]  # an exact p-value may be too small for a number above 0
+    p = float(combine_pvalues(told, method="fisher").pvalue)
     return TableRisk(sum(r.guesses for r in risks), *shares, ends, p)
 
 

@@ -119,6 +119,7 @@ def test_a_pooled_risk_is_a_mean_whose_interval_shrinks_and_whose_p_is_as_told()
     assert (four.guesses, four.main, four.risk) == (200, pytest.approx(0.4), pytest.approx(0.4))
     assert four.interval == (pytest.approx(0.3), pytest.approx(0.5))
     assert pooled_risk([risk(0.03, 0.9, 0.2)] * 4).interval == (pytest.approx(0.8), 1.0)
+    assert pooled_risk([risk(0.0, 0.9, 0.1), risk(1.0, 0.0, 0.1)]).p < 1e-300
     rng = np.random.default_rng(1)
     combined = [pooled_risk([risk(p, 0.0, 1.0) for p in rng.random(5)]).p for _ in range(300)]
     assert kstest(combined, "uniform").pvalue > 0.001

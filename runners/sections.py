@@ -58,7 +58,7 @@ class TopologySection(Section):
     @model_validator(mode="after")
     def _one_of_two(self) -> "TopologySection":
         if (self.generator is None) == (self.file is None):
-            raise ValueError("give either `generator` or `file`")
+            raise ValueError("give either `generator` or `file`, and null for the other")
         return self
 
 

@@ -5,6 +5,7 @@ __all__ = ["happened", "played", "predicted_words", "so_far", "standing_words", 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .honesty import honesty_sentence
 from .reading import RunView
 from .spending import privacy_sentence
 from .standing import Standing
@@ -68,6 +69,9 @@ def happened(view: RunView) -> list[str]:
         said.append(f"The largest regret (the Nash gap) was {gap['max']:.3g} nats.")
     if s["measured"]["rate"] is not None:
         said.append(f"The measured slope of the log-error is {s['measured']['rate']:.3g} a move.")
+    conducts = {p["player"]: p.get("conduct") for p in view.players or ()}
+    if (fared := honesty_sentence(conducts, s.get("honest_error"))) is not None:
+        said.append(f"{fared[0].upper()}{fared[1:]}.")
     if (told := privacy_sentence(s.get("privacy", {}))) is not None:  # runs of an earlier version have none
         said.append(f"{told}.")
     if view.diagnosis is None:

@@ -60,6 +60,11 @@ class _Privacy(_Section):
         return self
 
 
+class _Honest(_Section):
+    rms: _Figure = None
+    predicted_rms: _Figure = None
+
+
 class _Summary(_Section):
     outcome: str
     players: int = 0
@@ -72,6 +77,7 @@ class _Summary(_Section):
     measured: _Slope
     predicted: _Predicted
     privacy: _Privacy = _Privacy()
+    honest_error: _Honest | None = None
 
 
 class _Signature(_Section):
@@ -88,6 +94,7 @@ class _Diagnosis(_Section):
 
 class _Player(_Section):
     player: str
+    conduct: str | None = None
     moves: _Figure = None
     regret: _Figure = None
     error: _Figure = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from .honesty import honesty_sentence
 from .reading import RunView
-from .spending import privacy_sentence
+from .spending import privacy_sentence, unpaid_sentence
 from .standing import Standing
 
 _MOST_TROUBLES = 50
@@ -72,8 +72,11 @@ def happened(view: RunView) -> list[str]:
     conducts = {p["player"]: p.get("conduct") for p in view.players or ()}
     if (fared := honesty_sentence(conducts, s.get("honest_error"))) is not None:
         said.append(f"{fared[0].upper()}{fared[1:]}.")
-    if (told := privacy_sentence(s.get("privacy", {}))) is not None:  # runs of an earlier version have none
+    if (told := privacy_sentence(s.get("privacy", {}), s.get("players", 0))) is not None:
         said.append(f"{told}.")
+    spent = [(p["player"], p.get("epsilon"), p.get("exhausted")) for p in view.players or ()]
+    if (warned := unpaid_sentence(spent)) is not None:
+        said.append(f"{warned[0].upper()}{warned[1:]}.")
     if view.diagnosis is None:
         said.append("The directory holds no diagnosis, so that the reasons for the outcome are not shown.")
     return said

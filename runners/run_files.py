@@ -50,6 +50,8 @@ class _Predicted(_Section):
 class _Privacy(_Section):
     epsilon_max: _Figure = None
     delta_max: _Figure = None
+    budgets: int | None = None
+    exhausted_networks: int | None = None
     measured_cost_rms: _Figure = None
     predicted_cost_rms: _Figure = None
 
@@ -104,6 +106,7 @@ class _Player(_Section):
     accuracy: _Figure = None
     epsilon: _Figure = None
     delta: _Figure = None
+    exhausted: bool | None = None
     staleness: _Figure = None
     mixture: Annotated[list[_Share], Field(min_length=1)] | None
     predicted_mixture: Annotated[list[_Share], Field(min_length=1)] | None

@@ -23,7 +23,7 @@ from ..topology import UnanchoredError, effective_sources, self_weights, spectra
 from .fleet_outcome import PlayerOutcomes
 from .honesty import honesty_sentence
 from .outcome import Outcome, PlayerOutcome
-from .spending import privacy_sentence
+from .spending import privacy_sentence, unpaid_sentence
 from .stages import Change
 
 NARROWEST = 118
@@ -100,8 +100,8 @@ def run_panel(outcome: Outcome) -> Panel:
     ]
     if (fared := honesty_sentence({p.player: p.conduct for p in listed}, s.get("honest_error"))) is not None:
         lines.append(fared)
-    if (told := privacy_sentence(s["privacy"])) is not None:
-        lines.append(told)
+    spent = [(p.player, p.privacy.epsilon, p.privacy.exhausted) for p in listed if p.privacy is not None]
+    lines += [told for told in (privacy_sentence(s["privacy"], s["players"]), unpaid_sentence(spent)) if told]
     lines += [_passed(change) for change in outcome.changes]
     lines += [f"player {player} was set aside, and the others went on: {why}" for player, why in outcome.aside.items()]
     late = outcome.last.undelivered

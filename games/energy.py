@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from .family import Array
 from .space import Batch, Space
 
+_ONE_THREAD = 2**18
+"""Multiplications up to which OpenBLAS computes a product in the thread that asks for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnergyTest:
@@ -64,12 +67,21 @@ def energy_test(
         return EnergyTest(coefficient, None)
     mine = np.zeros((permutations, n + m))
     np.put_along_axis(mine, np.argsort(rng.random(mine.shape), axis=1)[:, :n], 1.0, axis=1)
-    reach = mine @ distances
+    reach = _product(mine, distances)
     inside, total = np.einsum("bi,bi->b", reach, mine), reach.sum(axis=1)
     outside = total - inside  # the sum over pairs of which the first is mine and the second is not
     rest = distances.sum() - inside - 2 * outside
     drawn = 2 * outside / (n * m) - inside / n**2 - rest / m**2
     return EnergyTest(coefficient, float((1 + (drawn >= found - 1e-9 * abs(found)).sum()) / (permutations + 1)))
+
+
+def _product(chosen: Array, distances: Array) -> Array:
+    """`chosen @ distances`, in parts so small that BLAS takes one thread.
+
+    A product of this size gains nothing by more, and waits for them long where cores have other work.
+    """
+    rows = max(1, _ONE_THREAD // distances.size)
+    return np.concatenate([chosen[k : k + rows] @ distances for k in range(0, len(chosen), rows)])
 
 
 def features(batch: Batch, space: Space) -> Array:

@@ -26,7 +26,7 @@ from .session import Interrupted, Session, deployment_of, engine_options, staged
 from .start_estimate import TooLargeError
 from .storage import RunPath, run_path
 from .study_file import study_names
-from .tables import NARROWEST, player_table, run_panel
+from .tables import NARROWEST, player_table, run_panel, width_of
 from .topology_command import outlook, show_outlook
 from .where import Ask, require_lean
 
@@ -133,8 +133,11 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
     directory.conclude(outcome)
     drawn = _draw(outcome, directory, console)
     if print_result is None:
+        table = player_table(outcome)
         console.print(run_panel(outcome))
-        console.print(player_table(outcome))
+        if not console.is_terminal:
+            console.width = max(console.width, width_of(table, console))
+        console.print(table)
     console.print(f"written to [bold]{directory.path}[/]: records, summary.json, players.json", highlight=False)
     for picture in drawn:
         console.print(f"picture: {picture}", highlight=False, soft_wrap=True)

@@ -3,11 +3,11 @@
 __all__ = ["OUTCOMES", "Diagnosis", "diagnose"]
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..games import Game, Prediction
+from ..games import Game, Prediction, honest_players
 from .agreement import Comparison, compare
 from .evidence import Array, Evidence, critical, fit, gather
 from .record import Record
@@ -32,6 +32,7 @@ _FAR_BELOW = 10.0
 _BELOW = 0.7
 """Share of the predicted floor below which an error has settled too low for the prediction to hold."""
 _BLOCKS = 16
+_HONEST = "; the prediction is of the honest game, in which everybody keeps to the rules"
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,20 @@ def diagnose(
     signatures = find_signatures(
         seen, rhythm=_moving(rhythm, growing), settled=settled, significance=significance, tolerance=tolerance
     )
-    comparisons = _compared(trace, prediction, significance, before)
+    comparisons = _compared(game, trace, prediction, significance, before)
     return Diagnosis(outcome, (reason, *(c.sentence for c in comparisons)), signatures, comparisons)
 
 
 def _compared(
-    trace: Sequence[Record], prediction: Prediction, significance: float, before: float
+    game: Game, trace: Sequence[Record], prediction: Prediction, significance: float, before: float
 ) -> tuple[Comparison, ...]:
     times, errors = np.array([r.time for r in trace]), [r.error_rms for r in trace]
     squares = None if any(e is None for e in errors) else np.array(errors, np.float64) ** 2
     amplitudes = [r.amplitude for r in trace]
-    return compare(times, squares, amplitudes, prediction, significance=significance, before=before)
+    found = compare(times, squares, amplitudes, prediction, significance=significance, before=before)
+    if honest_players(game.specs, game.players).all():
+        return found
+    return tuple(replace(c, sentence=c.sentence + _HONEST) if c.verdict == "disagrees" else c for c in found)
 
 
 def _moving(rhythm: Rhythm | None, growing: str | None) -> str | None:

@@ -144,9 +144,12 @@ class RunDirectory:
             "diagnosis.json",
             {"outcome": found.outcome, "reasons": list(found.reasons), "signatures": signatures},
         )
+        listed = outcome.players[:_MOST_PLAYERS]
+        hostile = any(p.conduct is not None for p in listed)
         players = [
             {
                 "player": str(p.player),
+                **({"conduct": p.conduct} if hostile else {}),
                 "present": p.present,
                 "moves": p.moves,
                 "regret": p.regret,
@@ -178,7 +181,7 @@ class RunDirectory:
                 "delta": None if p.privacy is None else p.privacy.delta,
                 "exhausted": None if p.privacy is None else p.privacy.exhausted,
             }
-            for p in outcome.players[:_MOST_PLAYERS]
+            for p in listed
         ]
         self._json("players.json", players)
         sheet = word_sheet(outcome)

@@ -1,13 +1,16 @@
 """How the honest players of a run fared, beside what theory says of what the others send."""
 
-__all__ = ["has_hostile", "honest_error"]
+__all__ = ["conduct_name", "has_hostile", "honest_error", "honesty_sentence"]
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..games import (
+    CONDUCTS,
+    Conduct,
     FleetGame,
     Flooder,
     Game,
@@ -22,11 +25,48 @@ from ..topology import mixing_matrix
 from .monitor import Monitor
 
 _MOST = 2000
+_NAMED = 10
 
 
 def has_hostile(game: Game | FleetGame) -> bool:
     """Whether some players of the game are not honest."""
     return isinstance(game, Game) and not honest_players(game.specs, game.players).all()
+
+
+def conduct_name(conduct: Conduct | None) -> str | None:
+    """What experiment files call a conduct, such as `poisoner`; None for the honest one."""
+    return next((name for name, kind in CONDUCTS.items() if type(conduct) is kind), None)
+
+
+def honesty_sentence(conducts: Mapping[Any, str | None], honest: Mapping[str, Any] | None) -> str | None:
+    """Who does not keep to the rules and how the others fared, without a full stop; None where all are honest.
+
+    Arguments:
+        conducts: player → its conduct by name, None for the honest one; empty where it is not on record.
+        honest: the figures of `honest_error`.
+    """
+    if honest is None:
+        return None
+    by_name: dict[str, list[str]] = {}
+    for player, name in conducts.items():
+        if name is not None:
+            by_name.setdefault(name, []).append(str(player))
+    listed = "; ".join(f"{name}: {_names(players)}" for name, players in by_name.items())
+    count = sum(map(len, by_name.values()))
+    verb = "does" if count == 1 else "do"
+    told = f"{count} of {len(conducts)} players {verb} not keep to the rules ({listed})" if count else ""
+    measured, predicted = honest.get("rms"), honest.get("predicted_rms")
+    if measured is None:
+        return told or None
+    fared = f"honest players are off the honest equilibrium by RMS {measured:.4g}, " + (
+        "of which nothing is predicted" if predicted is None else f"predicted {predicted:.4g}"
+    )
+    return f"{told}; {fared}" if told else fared
+
+
+def _names(players: list[str]) -> str:
+    more = len(players) - _NAMED
+    return ", ".join(players[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def honest_error(game: Game, monitor: Monitor) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from .diagnosis import Diagnosis, diagnose
 from .examination import Examiner, Look, Quality
 from .finite import finite
 from .fleet_outcome import PlayerOutcomes, diagnose_fleet
-from .honesty import honest_error
+from .honesty import conduct_name, honest_error
 from .last_stage import changes_of, last_stage
 from .monitor import Monitor
 from .observation import Observation
@@ -49,6 +49,7 @@ class PlayerOutcome:
         quality: how close what it generates is to real rows.
         present: whether it took part in the end; of one that did not only what it did before is told.
         privacy: what it spent of its budget of privacy; None for a player without.
+        conduct: what experiment files call its conduct, such as `poisoner`; None for an honest player.
     """
 
     player: Hashable
@@ -67,6 +68,7 @@ class PlayerOutcome:
     quality: Quality | None = None
     present: bool = True
     privacy: PrivacySpent | None = None
+    conduct: str | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -264,6 +266,7 @@ def _players(
                 quality=judge.quality(name, last.samples.get(name), rng) if here else None,
                 present=here,
                 privacy=view.privacy,
+                conduct=conduct_name(game.specs[name].conduct),
             )
         )
     return players

@@ -27,6 +27,7 @@ _SIGNATURES = (
     "Looked for are oscillation or divergence, poor synthetic data of a sender, lagging players, and a communication "
     "bottleneck."
 )
+_HOSTILE = "Who does not keep to the rules is named under “What happened”, and is not looked for."
 
 
 def write_report(run: RunPath | str | RunView | Study, out: RunPath | str | None = None) -> RunPath:
@@ -149,7 +150,8 @@ def judged(view: RunView, standing: Standing | None) -> dict[str, Any]:
         known = "Nothing is on record of them." if standing is None else "Nothing can be told of them yet."
     else:
         known = "" if told else "None was recognised."
-    return {"reasons": list(reasons), "signatures": told, "looked_for": f"{known} {_SIGNATURES}".strip()}
+    hostile = _HOSTILE if (view.summary or {}).get("honest_error") is not None else ""
+    return {"reasons": list(reasons), "signatures": told, "looked_for": f"{known} {_SIGNATURES} {hostile}".strip()}
 
 
 def _pictures(view: RunView) -> list[dict[str, Any]]:

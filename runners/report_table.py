@@ -13,6 +13,7 @@ from .reading import RunView
 _MOST_ROWS = 1_000
 _COLUMNS = {
     "player": "player",
+    "conduct": "conduct",
     "moves": "moves",
     "regret": "regret (nats)",
     "error": "RMS error",

@@ -5,8 +5,9 @@ __all__ = ["happened", "played", "predicted_words", "so_far", "standing_words", 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .honesty import honesty_sentence
 from .reading import RunView
-from .spending import privacy_sentence
+from .spending import privacy_sentence, unpaid_sentence
 from .standing import Standing
 
 _MOST_TROUBLES = 50
@@ -68,8 +69,14 @@ def happened(view: RunView) -> list[str]:
         said.append(f"The largest regret (the Nash gap) was {gap['max']:.3g} nats.")
     if s["measured"]["rate"] is not None:
         said.append(f"The measured slope of the log-error is {s['measured']['rate']:.3g} a move.")
-    if (told := privacy_sentence(s.get("privacy", {}))) is not None:  # runs of an earlier version have none
+    conducts = {p["player"]: p.get("conduct") for p in view.players or ()}
+    if (fared := honesty_sentence(conducts, s.get("honest_error"))) is not None:
+        said.append(f"{fared[0].upper()}{fared[1:]}.")
+    if (told := privacy_sentence(s.get("privacy", {}), s.get("players", 0))) is not None:
         said.append(f"{told}.")
+    spent = [(p["player"], p.get("epsilon"), p.get("exhausted")) for p in view.players or ()]
+    if (warned := unpaid_sentence(spent)) is not None:
+        said.append(f"{warned[0].upper()}{warned[1:]}.")
     if view.diagnosis is None:
         said.append("The directory holds no diagnosis, so that the reasons for the outcome are not shown.")
     return said

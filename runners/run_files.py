@@ -50,6 +50,8 @@ class _Predicted(_Section):
 class _Privacy(_Section):
     epsilon_max: _Figure = None
     delta_max: _Figure = None
+    budgets: int | None = None
+    exhausted_networks: int | None = None
     measured_cost_rms: _Figure = None
     predicted_cost_rms: _Figure = None
 
@@ -58,6 +60,11 @@ class _Privacy(_Section):
         if (self.epsilon_max is None) != (self.delta_max is None):
             raise ValueError("one of epsilon_max and delta_max is unknown, expected both or neither")
         return self
+
+
+class _Honest(_Section):
+    rms: _Figure = None
+    predicted_rms: _Figure = None
 
 
 class _Summary(_Section):
@@ -72,6 +79,7 @@ class _Summary(_Section):
     measured: _Slope
     predicted: _Predicted
     privacy: _Privacy = _Privacy()
+    honest_error: _Honest | None = None
 
 
 class _Signature(_Section):
@@ -88,6 +96,7 @@ class _Diagnosis(_Section):
 
 class _Player(_Section):
     player: str
+    conduct: str | None = None
     moves: _Figure = None
     regret: _Figure = None
     error: _Figure = None
@@ -97,6 +106,7 @@ class _Player(_Section):
     accuracy: _Figure = None
     epsilon: _Figure = None
     delta: _Figure = None
+    exhausted: bool | None = None
     staleness: _Figure = None
     mixture: Annotated[list[_Share], Field(min_length=1)] | None
     predicted_mixture: Annotated[list[_Share], Field(min_length=1)] | None

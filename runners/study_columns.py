@@ -19,7 +19,7 @@ _SUMMARY = (
     *("predicted_spectral_radius", "predicted_rate", "predicted_noise_floor_rms", "measured_rate", "rate_ratio"),
     *("total_variation_max", "total_variation_mean", "accuracy_max", "accuracy_mean", "auc_max", "auc_mean"),
     *("nash_gap_estimate_max", "nash_gap_estimate_error", "nash_gap_estimate_mean"),
-    *("privacy_epsilon_max", "privacy_delta_max", "privacy_exhausted"),
+    *("privacy_budgets", "privacy_epsilon_max", "privacy_delta_max", "privacy_exhausted", "privacy_exhausted_networks"),
     *("privacy_predicted_cost_rms", "privacy_measured_cost_rms"),
 )
 _HONEST = ("players", "max", "rms", "predicted_shift_rms", "predicted_rms")

@@ -1,23 +1,35 @@
 """What a run and a graph look like in a terminal."""
 
-__all__ = ["NARROWEST", "changes_table", "player_table", "prediction_lines", "run_panel", "topology_table"]
+__all__ = [
+    "NARROWEST",
+    "changes_table",
+    "player_table",
+    "prediction_lines",
+    "run_panel",
+    "topology_table",
+    "width_of",
+]
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 
 from ..topology import UnanchoredError, effective_sources, self_weights, spectral_radius
 from .fleet_outcome import PlayerOutcomes
+from .honesty import honesty_sentence
 from .outcome import Outcome, PlayerOutcome
-from .spending import privacy_sentence
+from .spending import privacy_sentence, unpaid_sentence
 from .stages import Change
 
 NARROWEST = 118
-"""Columns that the widest table needs, ten classes included."""
+"""Columns that the widest table of an ordinary run needs, ten classes included."""
 
+_WIDEST = 1_000
 _SHOWN = 40
 _CLASSES_SHOWN = 12
 _MEANINGS = {
@@ -58,11 +70,17 @@ def player_table(outcome: Outcome) -> Table:
     return table
 
 
+def width_of(table: Table, console: Console) -> int:
+    """Columns in which nothing of a table is cut off."""
+    return Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
+
+
 def run_panel(outcome: Outcome) -> Panel:
     """The run in a few lines: what was predicted and what came."""
     s = outcome.summary()
     predicted, error, gap = s["predicted"], s["equilibrium_error"], s["nash_gap"]
     seconds = max(s["seconds"], 1e-9)
+    listed = () if isinstance(outcome.players, PlayerOutcomes) else outcome.players
     lines = [
         f"{s['players']} players on {s['runner']}, seed {s['seed']}: {s['moves']} moves, {s['messages']} messages, "
         f"{s['bytes'] / 1e6:.1f} MB in {s['seconds']:.1f} s "
@@ -80,8 +98,10 @@ def run_panel(outcome: Outcome) -> Panel:
         for c in outcome.diagnosis.comparisons
         if c.verdict != "agrees"
     ]
-    if (told := privacy_sentence(s["privacy"])) is not None:
-        lines.append(told)
+    if (fared := honesty_sentence({p.player: p.conduct for p in listed}, s.get("honest_error"))) is not None:
+        lines.append(fared)
+    spent = [(p.player, p.privacy.epsilon, p.privacy.exhausted) for p in listed if p.privacy is not None]
+    lines += [told for told in (privacy_sentence(s["privacy"], s["players"]), unpaid_sentence(spent)) if told]
     lines += [_passed(change) for change in outcome.changes]
     lines += [f"player {player} was set aside, and the others went on: {why}" for player, why in outcome.aside.items()]
     late = outcome.last.undelivered
@@ -90,9 +110,7 @@ def run_panel(outcome: Outcome) -> Panel:
             f"{late} messages were lost, replaced by newer ones before they were sent, or found their receiver away "
             "or their sender gone"
         )
-    rejected = (
-        0 if isinstance(outcome.players, PlayerOutcomes) else sum(sum(p.rejected.values()) for p in outcome.players)
-    )
+    rejected = sum(sum(p.rejected.values()) for p in listed)
     if rejected:
         lines.append(f"{rejected} messages were rejected; players.json names the reasons")
     lines += [
@@ -187,6 +205,8 @@ def _columns(players: Sequence[PlayerOutcome]) -> dict[str, Callable[[PlayerOutc
     closed = any(p.regret is not None or p.error is not None for p in players)
     black = any(p.accuracy is not None or p.regret_estimate is not None or p.quality is not None for p in players)
     found: dict[str, Callable[[PlayerOutcome], str]] = {}
+    if any(p.conduct is not None for p in players):
+        found["conduct"] = lambda p: p.conduct or "–"
     if closed or not black:
         found["regret"] = lambda p: _number(p.regret)
         found["err÷floor"] = lambda p: _number(p.error / p.floor if p.error is not None and p.floor else None)

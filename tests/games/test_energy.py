@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from nashgossip.games import energy_test
@@ -21,6 +22,25 @@ def test_the_coefficient_of_shifted_normals_is_the_closed_form(shift: float) -> 
     found = [energy_test(rng.normal(size=(400, 1)), rng.normal(shift, 1, (400, 1))).coefficient for _ in range(20)]
     bias = within / (400 * between)  # pairs of a row with itself count as distance 0
     assert np.mean(found) == pytest.approx(expected + bias, abs=4 * np.std(found, ddof=1) / np.sqrt(20))
+
+
+def test_the_permutation_test_is_that_of_the_definition() -> None:
+    """Distances drawn one after the other, from the same permutations, of sizes that are and are not taken in parts."""
+    for n, m in ((5, 8), (100, 100), (300, 290)):
+        rng = np.random.default_rng(n)
+        x, y = rng.normal(size=(n, 2)), rng.normal(0.05, 1, (m, 2))
+        pooled = np.concatenate([x, y])
+        apart = np.sqrt(((pooled[:, None] - pooled) ** 2).sum(axis=2))
+
+        def distance(first: NDArray[np.bool_], apart: NDArray[np.float64] = apart) -> float:
+            a, b, c = apart[np.ix_(first, ~first)], apart[np.ix_(first, first)], apart[np.ix_(~first, ~first)]
+            return float(2 * a.mean() - b.mean() - c.mean())
+
+        chosen = np.argsort(np.random.default_rng(3).random((39, n + m)), axis=1)[:, :n]
+        drawn = [distance(np.isin(np.arange(n + m), one)) for one in chosen]
+        found = distance(np.arange(n + m) < n)
+        expected = (1 + sum(d >= found for d in drawn)) / 40
+        assert energy_test(x, y, permutations=39, rng=np.random.default_rng(3)).p_value == pytest.approx(expected)
 
 
 def test_it_holds_its_level_and_has_power() -> None:

@@ -16,14 +16,18 @@ from nashgossip.runners import (
     load_experiment,
     play,
     read_records,
+    read_run,
+    render_report,
     rounds,
     virtual,
 )
 from nashgossip.runners.deployment import Deployment
-from nashgossip.runners.honesty import has_hostile
+from nashgossip.runners.honesty import has_hostile, honesty_sentence
 from nashgossip.runners.network import Network
 from nashgossip.runners.record_schemas import RUN_SCHEMA
 from nashgossip.runners.records import RecordWriter
+from nashgossip.runners.report_table import players_table
+from nashgossip.runners.report_words import happened
 from nashgossip.runners.simulation import Simulation
 
 from ..ray_runs import ray_session
@@ -126,6 +130,48 @@ def test_a_run_tells_how_the_honest_players_fared(tmp_path: Path) -> None:
     assert {r["share"] for r in shares if r["sender"] == "1" and r["time"] > 0} == {0.0}
     rejected = {p["player"]: p["rejected"] for p in json.loads(Path("run/players.json").read_text())}
     assert rejected["0"]["screened"] == 20
+
+
+def words(output: str) -> str:
+    return " ".join(output.replace("│", " ").split())
+
+
+def test_the_terminal_and_the_report_name_who_is_hostile_and_what_that_does() -> None:
+    named = "conduct.players={'1': {kind: poisoner, by: 3.0}, '2': {kind: mute}, '4': {kind: poisoner, by: 3.0}}"
+    result = run("--set", named, "--set", "moves=60", "--out", "run")
+    assert result.exit_code == 0, result.output
+    figures = json.loads(Path("run/summary.json").read_text())["honest_error"]
+    fared = f"RMS {figures['rms']:.4g}, predicted {figures['predicted_rms']:.4g}"
+    told = f"3 of 6 players do not keep to the rules (poisoner: 1, 4; mute: 2); honest players are off the honest \
+equilibrium by {fared}"
+    assert told in words(result.output)
+    of_honest = "; the prediction is of the honest game, in which everybody keeps to the rules"
+    assert of_honest in words(result.output)
+    reasons = json.loads(Path("run/diagnosis.json").read_text())["reasons"]
+    assert [of_honest in reason for reason in reasons if "disagree by" in reason] == [True]
+    players = json.loads(Path("run/players.json").read_text())
+    assert [p["conduct"] for p in players] == [None, "poisoner", "mute", None, "poisoner", None]
+    table = [line.split()[:2] for line in result.output.splitlines() if line[:1] in set("012345")]
+    assert table == [["0", "–"], ["1", "poisoner"], ["2", "mute"], ["3", "–"], ["4", "poisoner"], ["5", "–"]]
+    view = read_run("run")
+    assert f"{told}." in render_report(view)
+    shown = players_table(view)
+    assert [row[shown.heads.index("conduct")] for row in shown.cells] == [line[1] for line in table]
+
+
+def test_who_is_hostile_is_told_where_nothing_is_predicted_and_nowhere_else() -> None:
+    assert run("--set", "conduct.players={'1': {kind: mute, after: 3}}", "--json", "--out", "run").exit_code == 0
+    said = " ".join(happened(read_run("run")))
+    assert "1 of 6 players does not keep to the rules (mute: 1); honest players are off" in said
+    assert said.endswith(", of which nothing is predicted.")
+    assert honesty_sentence({}, {"rms": None}) is None  # a run of an earlier version
+    assert honesty_sentence(dict.fromkeys(range(12), "mute"), {"rms": None}) == (
+        "12 of 12 players do not keep to the rules (mute: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more)"
+    )
+    assert run("--json", "--out", "plain").exit_code == 0
+    assert "conduct" not in json.loads(Path("plain/players.json").read_text())[0]
+    assert "conduct" not in players_table(read_run("plain")).heads
+    assert "keep to the rules" not in " ".join(happened(read_run("plain")))
 
 
 def test_without_them_nothing_is_told_and_nothing_is_different() -> None:

@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from nashgossip.games import PrivacyError
-from nashgossip.runners import build_game, build_lean_game, load_experiment, play
+from nashgossip.runners import build_game, build_lean_game, load_experiment, play, read_run
+from nashgossip.runners.command import app
 from nashgossip.runners.network_privacy import private_learning
 from nashgossip.runners.neural_games import build_examiner
+from nashgossip.runners.report_words import happened
+from nashgossip.runners.spending import unpaid_sentence
 from nashgossip.runners.where import answer_here
 
 SMALL = [
@@ -72,6 +76,20 @@ def test_a_run_spends_its_budget_and_no_more(runner):
     if runner == "rounds":  # as planned: everybody moves as often
         assert all(one.exhausted for one in found.values())
         assert found[0].epsilon > 2.99
+
+
+def test_a_network_whose_budget_pays_for_no_step_is_warned_of(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "digits-hvae", "--runner", "rounds", "--seed", "1", "--out", "run"]
+    settings = [*SMALL, "privacy.players={'1': {epsilon: 3, noise: 0.3}}"]
+    result = CliRunner().invoke(app, [*words, *(word for one in settings for word in ("--set", one))])
+    assert result.exit_code == 0, result.output
+    warning = "layer 1 learned nothing from private rows: the budget pays for no step at this `privacy.noise`; take"
+    assert warning in " ".join(result.output.replace("│", " ").split())
+    said = " ".join(happened(read_run("run")))
+    assert warning in said
+    assert "(1 of 2 players has a budget); 1 network has nothing left for another step" in said
+    assert unpaid_sentence([(0, None, None), (1, 2.0, True), (2, 0.0, False)]) is None
 
 
 def test_an_infinite_epsilon_changes_nothing():

@@ -40,7 +40,10 @@ SUMMARY = {
     "auc": {"max": None, "mean": None},
     "nash_gap_estimate": {"max": None, "error": None, "mean": None},
     "privacy": dict.fromkeys(
-        ["epsilon_max", "delta_max", "exhausted", "predicted_cost_rms", "measured_cost_rms"],
+        [
+            *("budgets", "epsilon_max", "delta_max", "exhausted", "exhausted_networks"),
+            *("predicted_cost_rms", "measured_cost_rms"),
+        ],
     ),
     "changes": None,
     "aside": {},

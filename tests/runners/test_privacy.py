@@ -16,6 +16,7 @@ from nashgossip.runners import (
     load_experiment,
     play,
     read_records,
+    read_run,
     rounds,
     study,
     summaries,
@@ -24,6 +25,7 @@ from nashgossip.runners import (
 from nashgossip.runners.audit_shadows import shadow_games
 from nashgossip.runners.privacy import with_new_noise
 from nashgossip.runners.record_schemas import PLAYER_SCHEMA
+from nashgossip.runners.report_words import happened
 from nashgossip.runners.spending import privacy_sentence
 from nashgossip.runners.study_measures import Played, measured
 from nashgossip.runners.where import answer_here
@@ -157,9 +159,11 @@ def test_the_summary_tells_what_was_spent_and_what_it_cost() -> None:
     outcome = play(game, "rounds", seed=1, moves=4)
     cost = predict_privacy(game)
     assert outcome.summary()["privacy"] == {
+        "budgets": 3,
         "epsilon_max": 2.0,
         "delta_max": 0.001,
         "exhausted": 3,
+        "exhausted_networks": 0,
         "predicted_cost_rms": cost.predicted_rms,
         "measured_cost_rms": cost.measured_rms,
     }
@@ -188,20 +192,43 @@ def test_records_without_privacy_have_no_such_columns() -> None:
     assert read_records("run/records", "players").schema.names == PLAYER_SCHEMA.names
 
 
+SPENT = "Privacy spent: ε up to 2, δ up to 1e-05"
+FAR = "RMS 0.01, predicted 0.02 before releases are drawn back into the set of mean parameters"
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({}, "Privacy spent: ε up to 2, δ up to 1e-05; it shifts the equilibrium by RMS 0.03, predicted 0.02"),
-        ({"measured_cost_rms": None}, "ε up to 2, δ up to 1e-05; it shifts the equilibrium by RMS 0.02 predicted"),
-        ({"measured_cost_rms": None, "predicted_cost_rms": None}, "Privacy spent: ε up to 2, δ up to 1e-05"),
+        ({}, f"{SPENT}; it shifts the equilibrium by RMS 0.03, predicted 0.02"),
+        ({"measured_cost_rms": None}, f"{SPENT}; it shifts the equilibrium by RMS 0.02 predicted"),
+        ({"measured_cost_rms": None, "predicted_cost_rms": None}, SPENT),
+        ({"measured_cost_rms": 0.01}, f"{SPENT}; it shifts the equilibrium by {FAR}"),
+        (
+            {"budgets": 4, "exhausted_networks": 0},
+            f"{SPENT}; it shifts the equilibrium by RMS 0.03, predicted 0.02",
+        ),
+        (
+            {"budgets": 3, "exhausted_networks": 2, "measured_cost_rms": None, "predicted_cost_rms": None},
+            f"{SPENT} (3 of 4 players have a budget); 2 networks have nothing left for another step",
+        ),
+        (
+            {"budgets": 1, "exhausted_networks": 1, "measured_cost_rms": None, "predicted_cost_rms": None},
+            f"{SPENT} (1 of 4 players has a budget); 1 network has nothing left for another step",
+        ),
     ],
 )
 def test_what_is_known_is_told_in_words(changes: dict[str, Any], told: str) -> None:
     figures = {"epsilon_max": 2.0, "delta_max": 1e-5, "exhausted": 1, "predicted_cost_rms": 0.02}
-    sentence = privacy_sentence({**figures, "measured_cost_rms": 0.03, **changes})
-    assert sentence is not None
-    assert sentence.endswith(told)
-    assert privacy_sentence(dict.fromkeys(figures)) is None
+    assert privacy_sentence({**figures, "measured_cost_rms": 0.03, **changes}, players=4) == told
+    assert privacy_sentence(dict.fromkeys(figures), players=4) is None
+
+
+def test_a_run_tells_how_many_have_a_budget_and_where_projection_makes_it_cheaper_than_predicted() -> None:
+    result = run("--set", "privacy.players={'1': {epsilon: 0.05}}", "--set", "smoothing=0.1", "--out", "run")
+    told = " ".join(result.output.replace("│", " ").split())
+    assert "(1 of 4 players has a budget); it shifts the equilibrium by RMS" in told
+    assert "before releases are drawn back into the set of mean parameters" in told
+    assert "(1 of 4 players has a budget)" in " ".join(happened(read_run("run")))
 
 
 def test_the_terminal_and_the_report_tell_of_it() -> None:

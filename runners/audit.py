@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..agents import ModelError
 from ..games import Batch, Game, PlayerSpec, Space
 from .audit_attacks import density_ratio, nearest, reconstruction
+from .audit_budgets import auc_bound, budgets_of
 from .audit_figures import Scores, strength
 from .audit_findings import ATTACKS, Audit, Finding
 from .audit_progress import told
@@ -142,7 +143,7 @@ def audit_batches(
     for number, unit in enumerate(_told(units, what, on_step)):
         planted.append(_canary_scores(unit))
         findings.append(_finding(unit, scores[number], planted[number], _table_risks(unit, seed, number)))
-    return concluded(experiment, scores, planted, tuple(findings), played, notes)
+    return concluded(experiment, scores, planted, tuple(findings), played, notes, budgets_of(game))
 
 
 def _told(units: Sequence[_Unit], what: str, on_step: Callable[[str], None], after: str = "") -> Iterator[_Unit]:
@@ -301,6 +302,7 @@ def _finding(
         reconstruction(unit.lens, members, others, published, unit.heard()[0]),
         exposed({name: [found] for name, found in on_canaries.items()}),
         tables,
+        auc_bound(victim.spec),
         {**scores, **{f"canaries, {name}": found for name, found in on_canaries.items()}},
     )
 

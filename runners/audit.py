@@ -2,7 +2,7 @@
 
 __all__ = ["audit_batches", "audit_run"]
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from ..agents import ModelError
 from ..games import Batch, Game, PlayerSpec, Space
 from .audit_attacks import density_ratio, nearest, reconstruction
+from .audit_budgets import auc_bound, budgets_of
 from .audit_figures import Scores, strength
 from .audit_findings import ATTACKS, Audit, Finding
+from .audit_progress import told
 from .audit_rows import Lens, distances
 from .audit_shadows import likelihood_ratio, shadow_games
 from .audit_tables import TableRisk, attack_table, is_table
@@ -56,7 +58,8 @@ class _Unit:
     def heard(self, batches: Sequence[Batch] | None = None) -> tuple[Batch, NDArray[np.float64]]:
         """Rows that arrive, thinned, and the mean statistics of them all; those of other batches if given."""
         parts = [b.restrict(self.lens.space) for b in (self.published if batches is None else batches)]
-        return _thinned(Batch.concatenate(parts)), self.lens.mean_statistics(parts)
+        whole = Batch.concatenate(parts)
+        return _thinned(whole), self.lens.mean_statistics(whole)
 
 
 def audit_run(
@@ -118,9 +121,9 @@ def audit_batches(
     notes: list[str] = []
     victims = _victims(experiment, game, notes)
     units = _units(game, kept, victims, notes)
-    on_step(f"{len(victims)} players attacked from {len(units)} places")
     scores: list[dict[str, Scores]] = []
-    for number, unit in enumerate(units):
+    after = f", then {shadows} shadow games" if shadows else ""
+    for number, unit in enumerate(_told(units, "attack", on_step, after)):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
         members, others = (b.restrict(unit.lens.space) for b in (unit.victim.members, unit.victim.others))
         rows, _ = unit.heard()
@@ -135,11 +138,21 @@ def audit_batches(
         played = _shadow_attack(experiment, game, units, scores, shadows, seed, notes, on_step)
     elif units:
         notes.append("The likelihood-ratio attack was left out: no shadow games were played.")
-    planted = [_canary_scores(unit) for unit in units]
-    on_step("tables")
-    tables = [_table_risks(unit, seed, number) for number, unit in enumerate(units)]
-    findings = tuple(map(_finding, units, scores, planted, tables))
-    return concluded(experiment, scores, planted, findings, played, notes)
+    what = "canaries, tables and copies" if experiment.audit.canaries else "tables and copies"
+    planted, findings = list[dict[str, Scores]](), list[Finding]()
+    for number, unit in enumerate(_told(units, what, on_step)):
+        planted.append(_canary_scores(unit))
+        findings.append(_finding(unit, scores[number], planted[number], _table_risks(unit, seed, number)))
+    return concluded(experiment, scores, planted, tuple(findings), played, notes, budgets_of(game))
+
+
+def _told(units: Sequence[_Unit], what: str, on_step: Callable[[str], None], after: str = "") -> Iterator[_Unit]:
+    """The units, each announced."""
+
+    def words(k: int) -> str:
+        return f"{what} {k + 1} of {len(units)}: player {units[k].victim.player} at distance {units[k].distance}"
+
+    return told(units, len(units), words, on_step, after)
 
 
 def _read_here(experiment: Experiment) -> Experiment:
@@ -219,9 +232,9 @@ def _shadow_attack(
     learned: dict[int, list[NDArray[np.bool_]]] = {k: [] for k in attacked}
     played = 0
     try:
-        for shadow in shadow_games(experiment, game, pools, shadows, seed=seed):
+        games = shadow_games(experiment, game, pools, shadows, seed=seed)
+        for shadow in told(games, shadows, lambda k: f"shadow game {k + 1} of {shadows}", on_step):
             played += 1
-            on_step(f"shadow game {played} of {shadows}")
             by_sender: dict[Hashable, list[Batch]] = {}
             for one in shadow.batches:
                 by_sender.setdefault(one.sender, []).append(one.batch)
@@ -236,9 +249,9 @@ def _shadow_attack(
         return played
     for k in attacked:
         unit = units[k]
-        told = _statistics(unit.lens, rows[unit.victim.player], *unit.heard())
+        seen = _statistics(unit.lens, rows[unit.victim.player], *unit.heard())
         scores[k]["likelihood-ratio"] = likelihood_ratio(
-            np.stack(learned[k]), np.stack(found[k]), told, len(unit.victim.members)
+            np.stack(learned[k]), np.stack(found[k]), seen, len(unit.victim.members)
         )
     return played
 
@@ -289,6 +302,7 @@ def _finding(
         reconstruction(unit.lens, members, others, published, unit.heard()[0]),
         exposed({name: [found] for name, found in on_canaries.items()}),
         tables,
+        auc_bound(victim.spec),
         {**scores, **{f"canaries, {name}": found for name, found in on_canaries.items()}},
     )
 

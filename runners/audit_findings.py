@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .audit_budgets import Budget
 from .audit_figures import Scores, Strength
 from .audit_tables import TableRisk
 
@@ -28,6 +29,8 @@ class Finding:
         canaries: attack → strength and exposure in bits, on canaries against decoys; empty without canaries.
         tables: attack on tables → its risk, None where there are too few rows; empty where rows are no table. See
             `audit_tables.attack_table`, and for all together `audit_verdict.pooled_risk`.
+        bound: what the AUC of no attack exceeds on average, by the player's budget: see `audit_budgets.auc_bound`; of
+            all together the largest; None where one has no bound. It is not that of canaries, which no budget allows.
         scores: attack → what it said of each row, to be pooled with those of other runs; not among `figures`.
     """
 
@@ -39,6 +42,7 @@ class Finding:
     reconstruction: Mapping[str, Any] | None = None
     canaries: Mapping[str, tuple[Strength, float]] = field(default_factory=dict)
     tables: Mapping[str, TableRisk | None] = field(default_factory=dict)
+    bound: float | None = None
     scores: Mapping[str, Scores] = field(default_factory=dict, repr=False)
 
     def figures(self) -> dict[str, Any]:
@@ -48,6 +52,7 @@ class Finding:
             "distance": self.distance,
             "publishers": [str(p) for p in self.publishers],
             "rows": self.rows,
+            "auc_bound": self.bound,
             "attacks": {name: None if s is None else s.figures() for name, s in self.attacks.items()},
             "reconstruction": None if self.reconstruction is None else dict(self.reconstruction),
             "tables": {name: None if risk is None else risk.figures() for name, risk in self.tables.items()},
@@ -71,6 +76,7 @@ class Audit:
         notes: what could not be done, in sentences.
         settings: of the experiment that was played, every default written out; not among `figures`.
         reasons: distance → the tests that find a leak there, in words, the most certain first.
+        budgets: of privacy that players have, and what these promise.
     """
 
     name: str
@@ -82,6 +88,7 @@ class Audit:
     notes: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     reasons: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    budgets: tuple[Budget, ...] = ()
 
     def figures(self) -> dict[str, Any]:
         """For JSON."""
@@ -98,6 +105,7 @@ class Audit:
                 for f in self.together
             ],
             "players": [f.figures() for f in self.players],
+            "budgets": [budget.figures() for budget in self.budgets],
             "shadows": self.shadows,
             "notes": list(self.notes),
         }

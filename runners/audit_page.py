@@ -6,14 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from .audit_budgets import Budget
 from .audit_figures import RATES, Strength
 from .audit_findings import Audit, Finding
+from .audit_picture import draw_audit
 from .directory import RunDirectoryError, versions
 from .finite import finite
-from .report_html import render_page
+from .report_html import render_page, svg_markup
 from .storage import RunPath, run_path, write_whole
 
-_MOST_ROWS, _MOST_REASONS = 1_000, 3
+_MOST_ROWS, _MOST_REASONS, _MOST_NAMES = 1_000, 3, 5
 
 
 def audit_lines(audit: Audit) -> list[str]:
@@ -26,7 +28,8 @@ def audit_lines(audit: Audit) -> list[str]:
             lines.append(f"{where}: too few rows to say anything")
             continue
         name, best = max(told.items(), key=lambda item: item[1].auc_interval[0])
-        measured = f"{name} attack: AUC {_with(best.auc, best.auc_interval)}, {_rates(best)}"
+        most = "" if found.bound is None else f", at most {found.bound:.3f} by ε"
+        measured = f"{name} attack: AUC {_with(best.auc, best.auc_interval)}{most}{_rates(best)}"
         if audit.leaks[found.distance]:
             lines.append(f"{where}: LEAK (p = {audit.p[found.distance]:.2g}, corrected); strongest is the {measured}")
         else:
@@ -37,17 +40,10 @@ def audit_lines(audit: Audit) -> list[str]:
         lines += _reasons(where, audit.reasons.get(found.distance, ()))
         for attack, (strength, bits) in found.canaries.items():
             lines.append(
-                f"{where}: canaries, {attack}: AUC {_with(strength.auc, strength.auc_interval)}, {_rates(strength)}, "
+                f"{where}: canaries, {attack}: AUC {_with(strength.auc, strength.auc_interval)}{_rates(strength)}, "
                 f"exposure {bits:+.2f} bits"
             )
-    copied = [f for f in audit.players if f.distance == 1 and (f.reconstruction or {})["copied"]["members"]["share"]]
-    worst = max(copied, key=lambda f: (f.reconstruction or {})["copied"]["members"]["share"], default=None)
-    if worst is not None and worst.reconstruction is not None:
-        both = worst.reconstruction["copied"]
-        lines.append(
-            f"published as they are, most of player {worst.player}: {_percent(both['members'])} of its private rows, "
-            f"beside {_percent(both['others'])} of rows that nobody learned from"
-        )
+    lines += [*map(_promised, audit.budgets), *_copied(audit)]
     risks = [(r, f, name) for f in audit.players for name, r in f.tables.items() if r is not None]
     if risks:
         risk, found, name = max(risks, key=lambda item: item[0].interval[0])
@@ -56,7 +52,47 @@ def audit_lines(audit: Audit) -> list[str]:
             f"{risk.risk:.1%} ({risk.interval[0]:.1%}–{risk.interval[1]:.1%}) beyond what rows held out tell, "
             f"p = {risk.p:.2g} before correction"
         )
-    return [*lines, *audit.notes]
+    return [*lines, *_untold(audit.together), *audit.notes]
+
+
+def _promised(budget: Budget) -> str:
+    """What a budget says of the attacks."""
+    names = ", ".join(map(str, budget.players[:_MOST_NAMES]))
+    more = f" and {len(budget.players) - _MOST_NAMES} more" if len(budget.players) > _MOST_NAMES else ""
+    who = f"player{'s' if len(budget.players) > 1 else ''} {names}{more}"
+    if budget.auc is None:
+        bound = "networks, for which no bound on the AUC is computed"
+    else:
+        bound = f"the AUC of no attack on their rows exceeds {budget.auc:.3f} on average, at any distance"
+    return f"budget of {who}: ε = {budget.epsilon:g}, δ = {budget.delta:g}; {bound}"
+
+
+def _copied(audit: Audit) -> list[str]:
+    """The player most of whose rows were published as they are, if more than chance explains: intervals are apart."""
+    told = [(f.player, (f.reconstruction or {})["copied"]) for f in audit.players if f.distance == 1]
+    found = [(who, both["members"], both["others"]) for who, both in told if _apart(both["members"], both["others"])]
+    if not found:
+        return []
+    who, mine, others = max(found, key=lambda item: item[1]["share"])
+    return [
+        f"published as they are, most of player {who}: {_percent(mine)} of its private rows, "
+        f"beside {_percent(others)} of rows that nobody learned from"
+    ]
+
+
+def _apart(mine: Any, others: Any) -> bool:
+    """Whether one share is above the other with all of its interval."""
+    if mine["share"] is None or others["share"] is None:
+        return False
+    return bool(mine["interval"][0] > others["interval"][1])
+
+
+def _untold(findings: Sequence[Finding]) -> list[str]:
+    """Which rates some attacks have too few rows for, said once."""
+    told = [s for f in findings for s in f.attacks.values() if s is not None]
+    missing = [rate for rate in RATES if any(s.rates[rate] is None for s in told)]
+    needs = " and ".join(f"{round(1 / rate):,} for {rate:.1%}" for rate in missing)
+    return [f"TPR is told where there are rows enough held out, {needs} FPR"] if missing else []
 
 
 def _reasons(where: str, reasons: Sequence[str]) -> list[str]:
@@ -89,10 +125,17 @@ def write_audit(directory: RunPath | str, audit: Audit) -> tuple[RunPath, RunPat
 
 
 def _page(audit: Audit) -> str:
-    """Tables without a script, in the frame of a report."""
+    """The verdict, a picture and tables that sort, in the frame of a report."""
+    figure = draw_audit(audit)
+    title = "AUC of each attack on all players together, with 95 % intervals, by distance; 0.5 is a guess"
+    untold = any(s.rates[r] is None for f in audit.players for s in f.attacks.values() if s for r in RATES)
+    bounded = ["at most, by ε"] if audit.budgets else []
     return render_page(
         "audit_page.html",
-        scripts=[],
+        scripts=["report_table.js"],
+        picture=None if figure is None else svg_markup(figure, title, "audit"),
+        picture_title=title,
+        told="; –: too few rows held out" if untold else "",
         data=None,
         settings=dict(audit.settings),
         settings_title="The experiment, every default written out",
@@ -101,28 +144,31 @@ def _page(audit: Audit) -> str:
         name=f"Audit of {audit.name}",
         outcome="leak" if any(audit.leaks.values()) else "no leak found",
         lines=audit_lines(audit),
-        columns=["AUC", "95 %", *(f"TPR at {rate:.1%} FPR" for rate in RATES), "members", "others", "p"],
-        together=[row for found in audit.together for row in _rows(found)],
-        players=[row for found in audit.players for row in _rows(found)][:_MOST_ROWS],
+        columns=["AUC", "95 %", *bounded, *(f"TPR at {rate:.1%} FPR" for rate in RATES), "members", "others", "p"],
+        together=[row for found in audit.together for row in _rows(found, bool(bounded))],
+        players=[row for found in audit.players for row in _rows(found, bool(bounded))][:_MOST_ROWS],
         rebuilt=[_rebuilt(found) for found in audit.players if found.reconstruction is not None][:_MOST_ROWS],
         tables=[row for found in (*audit.together, *audit.players) for row in _risks(found)][:_MOST_ROWS],
         shadows=audit.shadows,
     )
 
 
-def _rows(found: Finding) -> list[list[str]]:
+def _rows(found: Finding, bounded: bool) -> list[list[str]]:
+    """The attacks of a finding, with a column for its bound or without."""
     who = "all" if found.player is None else str(found.player)
     head = [who, str(found.distance)]
-    rows = [[*head, name, *_cells(s)] for name, s in found.attacks.items() if s is not None]
+    most = "–" if found.bound is None else f"{found.bound:.3f}"
+    rows = [[*head, name, *_cells(s, [most] if bounded else [])] for name, s in found.attacks.items() if s is not None]
     return rows + [
-        [*head, f"{name}, canaries ({bits:+.2f} bits)", *_cells(s)] for name, (s, bits) in found.canaries.items()
+        [*head, f"{name}, canaries ({bits:+.2f} bits)", *_cells(s, ["–"] if bounded else [])]
+        for name, (s, bits) in found.canaries.items()
     ]
 
 
-def _cells(s: Strength) -> list[str]:
-    rates = [_rate(s, rate) for rate in RATES]
+def _cells(s: Strength, bound: list[str]) -> list[str]:
+    rates = [_rate(s, rate) or "–" for rate in RATES]
     interval = f"{s.auc_interval[0]:.3f}–{s.auc_interval[1]:.3f}"
-    return [f"{s.auc:.3f}", interval, *rates, str(s.members), str(s.others), f"{s.p:.2g}"]
+    return [f"{s.auc:.3f}", interval, *bound, *rates, str(s.members), str(s.others), f"{s.p:.2g}"]
 
 
 def _risks(found: Finding) -> list[list[str]]:
@@ -160,11 +206,12 @@ def _with(value: float, interval: tuple[float, float]) -> str:
 
 
 def _rates(s: Strength) -> str:
-    return ", ".join(f"TPR {_rate(s, rate)} at {rate:.1%} FPR" for rate in RATES)
+    """The rates that are known, each after a comma."""
+    return "".join(f", TPR {told} at {rate:.1%} FPR" for rate in RATES if (told := _rate(s, rate)) is not None)
 
 
-def _rate(s: Strength, rate: float) -> str:
+def _rate(s: Strength, rate: float) -> str | None:
     value, interval = s.rates[rate], s.rate_intervals[rate]
     if value is None or interval is None:
-        return f"unknown (needs {round(1 / rate):,} others)"
+        return None
     return f"{value:.1%} ({interval[0]:.1%}–{interval[1]:.1%})"

@@ -1,9 +1,11 @@
 """Rows as the vectors that attacks measure them by: distances, densities, copies."""
 
-__all__ = ["Lens", "copies", "distances"]
+__all__ = ["Lens", "copies", "distances", "one_thread"]
 
 from collections.abc import Sequence
-from typing import final
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +54,12 @@ class Lens:
         """What the mean of a player's rows can be told from: the family's statistics, or the coordinates, `[n, s]`."""
         return self.encode(batch) if self._family is None else np.asarray(self._family.statistics(batch), np.float64)
 
-    def mean_statistics(self, batches: Sequence[Batch]) -> Matrix:
-        """The mean of `statistics` over the rows of all batches: `[s]`."""
-        family = self._family
-        sums = [
-            len(b) * (self.encode(b).mean(axis=0) if family is None else np.asarray(family.mean_statistics(b)))
-            for b in batches
-        ]
-        mean: Matrix = np.sum(sums, axis=0) / sum(map(len, batches))
-        return mean
+    def mean_statistics(self, batch: Batch) -> Matrix:
+        """The mean of `statistics` over the rows: `[s]`."""
+        if self._family is None:
+            mean: Matrix = self.encode(batch).mean(axis=0)
+            return mean
+        return np.asarray(self._family.mean_statistics(batch), np.float64)
 
     def trace(self, rows: Batch, mean: Matrix) -> Matrix:
         """How far each row points where the mean of the published rows lies from that of the population: `[n]`.
@@ -86,9 +85,22 @@ def distances(rows: Matrix, others: Matrix, *, apart: bool = False) -> Matrix:
     """
     from sklearn.neighbors import NearestNeighbors  # not at import: it takes a second
 
-    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(others)
-    found: Matrix = search.kneighbors(None if apart else rows)[0][:, 0]
+    with one_thread():
+        search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(others)
+        found: Matrix = search.kneighbors(None if apart else rows)[0][:, 0]
     return found
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """A block in which numerical libraries start no threads: in matrices so small these mostly wait for each other."""
+    return _threads().limit(limits=1)
+
+
+@lru_cache(maxsize=1)
+def _threads() -> Any:
+    from threadpoolctl import ThreadpoolController  # comes with scikit-learn, which is imported before
+
+    return ThreadpoolController()
 
 
 def copies(rows: Batch, published: Sequence[Batch]) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import combine_pvalues
 
 from .audit_attacks import exposure
+from .audit_budgets import Budget
 from .audit_figures import Scores, Strength, holm, pooled
 from .audit_findings import ATTACKS, Audit, Finding
 from .audit_tables import TABLE_ATTACKS, TableRisk
@@ -35,6 +36,7 @@ def concluded(
     findings: tuple[Finding, ...],
     played: int,
     notes: Sequence[str],
+    budgets: tuple[Budget, ...] = (),
 ) -> Audit:
     """Pools the players by distance, and tests.
 
@@ -49,6 +51,7 @@ def concluded(
         findings: by player and distance.
         played: shadow games.
         notes: what could not be done.
+        budgets: of privacy that players have.
     """
     distances = sorted({f.distance for f in findings})
     together = tuple(_together(d, scores, planted, findings) for d in distances)
@@ -61,7 +64,7 @@ def concluded(
         reasons[distance] = tuple(tests[k].words for c, k in here if c < _LEVEL)
     leaks = {distance: bool(found) for distance, found in reasons.items()}
     settings = experiment.model_dump(mode="json")
-    return Audit(experiment.name, findings, together, leaks, p, played, tuple(notes), settings, reasons)
+    return Audit(experiment.name, findings, together, leaks, p, played, tuple(notes), settings, reasons, budgets)
 
 
 def exposed(groups: Mapping[str, Sequence[Scores]]) -> dict[str, tuple[Strength, float]]:
@@ -109,7 +112,9 @@ def _together(
     canaries = exposed({a: [planted[k][a] for k in here] for a in planted[here[0]]})
     of_table = [findings[k].tables for k in here if findings[k].tables]
     tables = {a: pooled_risk([r for t in of_table if (r := t[a]) is not None]) for a in TABLE_ATTACKS if of_table}
-    return Finding(None, distance, publishers, rows, attacks, None, canaries, tables)
+    bounds = [findings[k].bound for k in here]
+    bound = None if None in bounds else max(b for b in bounds if b is not None)  # the area is the mean of theirs
+    return Finding(None, distance, publishers, rows, attacks, None, canaries, tables, bound)
 
 
 def _tests(found: Finding) -> list[_Test]:

@@ -141,6 +141,8 @@ def _finish(session: Session, console: Console, print_result: Callable[[str], No
     console.print(f"written to [bold]{directory.path}[/]: records, summary.json, players.json", highlight=False)
     for picture in drawn:
         console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+    if session.keeps:
+        console.print(f"now: nashgossip audit {directory.path}", highlight=False, markup=False, soft_wrap=True)
     if print_result is not None:
         print_result(json.dumps(outcome.summary(), allow_nan=False))
 
@@ -239,11 +241,12 @@ def audit(
     with _stdout_reserved() as print_result:
         from .audit import audit_run  # scikit-learn is slow to import, and only an audit needs it
         from .audit_page import audit_lines, write_audit
+        from .audit_progress import AuditProgress
 
         console = _console()
         with _wrong_request(console):
-            with console.status("reading the run") as status:
-                found = audit_run(directory, shadows=shadows, seed=seed, on_step=status.update)
+            with AuditProgress(console) as progress:
+                found = audit_run(directory, shadows=shadows, seed=seed, on_step=progress)
             files = write_audit(directory, found)
         for line in audit_lines(found):
             console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -73,6 +73,11 @@ class Session:
         self._looks, self._examiner = watch
         self._keeper = keeper_of(plan, directory, options)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the run keeps what is published, for an audit."""
+        return self._plan.audit.batches > 0
+
     def restore(self) -> None:
         """Finds the last whole checkpoint, to go on from there.
 

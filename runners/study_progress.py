@@ -1,6 +1,6 @@
 """The progress of a study on a console: a bar, or in a log a line from time to time, with the time it still takes."""
 
-__all__ = ["Progressed"]
+__all__ = ["Progressed", "about"]
 
 import time
 from datetime import timedelta
@@ -68,7 +68,7 @@ class Progressed:
         self._bar.update(self._task, advance=1, failed=failed, end=now + left)
         if not self._console.is_terminal and now - self._told > _SECONDS:  # a log, where no bar is drawn anew
             self._told = now
-            self._console.print(f"{self._done} of {self._total} trials, {_about(left)}", highlight=False)
+            self._console.print(f"{self._done} of {self._total} trials, {about(left)}", highlight=False)
 
 
 class _Times(ProgressColumn):
@@ -76,9 +76,10 @@ class _Times(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         passed, end = (task.finished_time if task.finished else task.elapsed) or 0.0, task.fields["end"]
-        left = "" if task.finished else ", left unknown" if end is None else f", {_about(end - time.monotonic())}"
+        left = "" if task.finished else ", left unknown" if end is None else f", {about(end - time.monotonic())}"
         return Text(f"{timedelta(seconds=int(passed))} elapsed{left}", style="progress.elapsed")
 
 
-def _about(seconds: float) -> str:
+def about(seconds: float) -> str:
+    """How long something still takes, in words."""
     return f"about {timedelta(seconds=round(max(0.0, seconds)))} left"

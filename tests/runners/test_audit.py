@@ -288,7 +288,9 @@ play: {{moves: 4, samples: 60, measure: 0}}
 audit: {{batches: 4, canaries: 10}}
 """.replace("<leaky>", "leaky")
     )
-    assert call("run", str(folder / "leaky.yaml"), "--out", str(folder / "run")).exit_code == 0
+    played = call("run", str(folder / "leaky.yaml"), "--out", str(folder / "run"))
+    assert played.exit_code == 0
+    assert f"now: nashgossip audit {folder / 'run'}" in played.stderr
     return folder / "run"
 
 
@@ -296,6 +298,7 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     result = call("audit", str(run), "--shadows", "8")
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
+    assert result.stderr.startswith("attack 1 of 8: player 0 at distance 1, then 8 shadow games\n")
     assert "distance 1: LEAK" in result.stderr
     assert "canaries, nearest: AUC" in result.stderr
     told = json.loads((run / "audit.json").read_text("utf-8"))
@@ -313,7 +316,9 @@ def test_the_command_tells_a_verdict_and_writes_a_page(run: Path):
     page = (run / "audit.html").read_text("utf-8")
     assert page.startswith("<!DOCTYPE html>")
     assert "default-src 'none'" in page
-    assert "<script" not in page
+    assert page.count("<script") == 1  # which sorts tables and says where they go on
+    assert page.count("<svg") == 1
+    assert "canaries, trace" in page[page.index("<svg") : page.index("</svg>")]
     assert "distance 1: LEAK" in page
     assert "Where it was audited" in page
     assert "Singling out, linkability and inference" in page

@@ -93,7 +93,8 @@ def distances(rows: Matrix, others: Matrix, *, apart: bool = False) -> Matrix:
 
 def one_thread() -> AbstractContextManager[Any]:
     """A block in which numerical libraries start no threads: in matrices so small these mostly wait for each other."""
-    return _threads().limit(limits=1)
+    block: AbstractContextManager[Any] = _threads().limit(limits=1)
+    return block
 
 
 @lru_cache(maxsize=1)

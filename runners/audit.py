@@ -17,7 +17,7 @@ from .audit_budgets import auc_bound, budgets_of
 from .audit_figures import Scores, strength
 from .audit_findings import ATTACKS, Audit, Finding
 from .audit_progress import told
-from .audit_rows import Lens, distances
+from .audit_rows import Lens, distances, one_thread
 from .audit_shadows import likelihood_ratio, shadow_games
 from .audit_tables import TableRisk, attack_table, is_table
 from .audit_verdict import concluded, exposed
@@ -125,14 +125,8 @@ def audit_batches(
     after = f", then {shadows} shadow games" if shadows else ""
     for number, unit in enumerate(_told(units, "attack", on_step, after)):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
-        members, others = (b.restrict(unit.lens.space) for b in (unit.victim.members, unit.victim.others))
-        rows, _ = unit.heard()
-        scores.append(
-            {
-                "nearest": nearest(unit.lens, members, others, rows),
-                "density-ratio": density_ratio(unit.lens, members, others, rows, rng),
-            }
-        )
+        with one_thread():
+            scores.append(_scores(unit, rng))
     played = 0
     if shadows and units:
         played = _shadow_attack(experiment, game, units, scores, shadows, seed, notes, on_step)
@@ -141,8 +135,9 @@ def audit_batches(
     what = "canaries, tables and copies" if experiment.audit.canaries else "tables and copies"
     planted, findings = list[dict[str, Scores]](), list[Finding]()
     for number, unit in enumerate(_told(units, what, on_step)):
-        planted.append(_canary_scores(unit))
-        findings.append(_finding(unit, scores[number], planted[number], _table_risks(unit, seed, number)))
+        with one_thread():
+            planted.append(_canary_scores(unit))
+            findings.append(_finding(unit, scores[number], planted[number], _table_risks(unit, seed, number)))
     return concluded(experiment, scores, planted, tuple(findings), played, notes, budgets_of(game))
 
 
@@ -238,11 +233,12 @@ def _shadow_attack(
             by_sender: dict[Hashable, list[Batch]] = {}
             for one in shadow.batches:
                 by_sender.setdefault(one.sender, []).append(one.batch)
-            for k in attacked:
-                unit = units[k]
-                heard = unit.heard([b for p in unit.publishers for b in by_sender.get(p, [])])
-                found[k].append(_statistics(unit.lens, rows[unit.victim.player], *heard))
-                learned[k].append(shadow.learned[unit.victim.player])
+            with one_thread():
+                for k in attacked:
+                    unit = units[k]
+                    heard = unit.heard([b for p in unit.publishers for b in by_sender.get(p, [])])
+                    found[k].append(_statistics(unit.lens, rows[unit.victim.player], *heard))
+                    learned[k].append(shadow.learned[unit.victim.player])
     except (ModelError, ValueError) as error:
         notes.append(f"Shadow games came to an end after {played} of {shadows} ({type(error).__name__}: {error}).")
     if played < min(shadows, 8):
@@ -254,6 +250,16 @@ def _shadow_attack(
             np.stack(learned[k]), np.stack(found[k]), seen, len(unit.victim.members)
         )
     return played
+
+
+def _scores(unit: _Unit, rng: np.random.Generator) -> dict[str, Scores]:
+    """What attacks that need no shadow games say of private rows and of those held out."""
+    members, others = (b.restrict(unit.lens.space) for b in (unit.victim.members, unit.victim.others))
+    rows, _ = unit.heard()
+    return {
+        "nearest": nearest(unit.lens, members, others, rows),
+        "density-ratio": density_ratio(unit.lens, members, others, rows, rng),
+    }
 
 
 def _statistics(lens: Lens, rows: Batch, published: Batch, mean: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 
 from ..games import Batch
 from .audit_figures import Scores
-from .audit_rows import Lens, copies, distances, one_thread
+from .audit_rows import Lens, copies, distances
 
 _DIMENSIONS = 8
 
@@ -57,9 +57,8 @@ def density_ratio(lens: Lens, members: Batch, others: Batch, published: Batch, r
 
     there, rows = lens.encode(published), [lens.encode(batch) for batch in (members, others)]
     solver = "covariance_eigh" if there.shape[1] <= 1000 else "randomized"
-    with one_thread():
-        axes = PCA(min(_DIMENSIONS, *there.shape), whiten=True, svd_solver=solver, random_state=0).fit(there)
-        there, (mine, theirs) = axes.transform(there), [axes.transform(r) for r in rows]
+    axes = PCA(min(_DIMENSIONS, *there.shape), whiten=True, svd_solver=solver, random_state=0).fit(there)
+    there, (mine, theirs) = axes.transform(there), [axes.transform(r) for r in rows]
     compared = rng.permutation(len(theirs)) < (len(theirs) + 1) // 2
     seen = KernelDensity(bandwidth="scott").fit(there)
     population = KernelDensity(bandwidth="scott").fit(theirs[~compared])

@@ -2,10 +2,9 @@
 
 __all__ = ["Lens", "copies", "distances", "one_thread"]
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from functools import lru_cache
-from typing import Any, final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,23 +84,18 @@ def distances(rows: Matrix, others: Matrix, *, apart: bool = False) -> Matrix:
     """
     from sklearn.neighbors import NearestNeighbors  # not at import: it takes a second
 
-    with one_thread():
-        search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(others)
-        found: Matrix = search.kneighbors(None if apart else rows)[0][:, 0]
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(others)
+    found: Matrix = search.kneighbors(None if apart else rows)[0][:, 0]
     return found
 
 
-def one_thread() -> AbstractContextManager[Any]:
+@contextmanager
+def one_thread() -> Iterator[None]:
     """A block in which numerical libraries start no threads: in matrices so small these mostly wait for each other."""
-    block: AbstractContextManager[Any] = _threads().limit(limits=1)
-    return block
+    from threadpoolctl import threadpool_limits
 
-
-@lru_cache(maxsize=1)
-def _threads() -> Any:
-    from threadpoolctl import ThreadpoolController  # comes with scikit-learn, which is imported before
-
-    return ThreadpoolController()
+    with threadpool_limits(limits=1):
+        yield
 
 
 def copies(rows: Batch, published: Sequence[Batch]) -> NDArray[np.bool_]:

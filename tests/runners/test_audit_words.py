@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nashgossip.agents import EmpiricalModel
 from nashgossip.games import Bernoulli, PlayerSpec, Privacy, noise_multiplier, released_mean
@@ -28,6 +29,7 @@ from nashgossip.runners import (
 from nashgossip.runners.audit_budgets import Budget, auc_bound
 from nashgossip.runners.audit_picture import draw_audit
 from nashgossip.runners.audit_progress import AuditProgress, told
+from nashgossip.runners.audit_rows import one_thread
 
 
 def test_a_log_has_a_line_at_once_and_then_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +50,18 @@ def test_the_time_left_is_that_of_the_items_so_far(monkeypatch: pytest.MonkeyPat
         "game 2, about 0:00:20 left, then lunch",
         "game 3, about 0:00:20 left, then lunch",  # and no third item comes
     ]
+
+
+def test_attacks_start_no_threads_and_leave_those_of_others_as_they_were() -> None:
+    def threads() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info()]
+
+    with threadpool_limits(2):
+        before = threads()
+        with one_thread():
+            assert set(threads()) == {1}
+        assert threads() == before
+    assert 2 in before
 
 
 FAMILY = Bernoulli((16,))
@@ -117,9 +131,13 @@ def test_where_one_has_no_budget_all_together_have_no_bound(tmp_path: Path) -> N
 
 
 def copied(mine: int, others: int) -> dict[str, Any]:
-    from nashgossip.runners.audit_attacks import _share
+    """So many copies of 100 rows each, with exact intervals."""
 
-    sides = {side: _share(np.arange(100) < count) for side, count in (("members", mine), ("others", others))}
+    def share(count: int) -> dict[str, Any]:
+        interval = binomtest(count, 100).proportion_ci(0.95)
+        return {"share": count / 100, "interval": [interval.low, interval.high]}
+
+    sides = {"members": share(mine), "others": share(others)}
     return {"copied": sides, "close": sides, "distance": {"members": 1.0, "others": 1.0}}
 
 

@@ -86,6 +86,7 @@ class Player:
         self.mailbox = Mailbox(neighbours, gossip.keep)
         self.moves = 0
         self._has_mean = isinstance(model, HasMeanParameters)
+        self._has_budget = isinstance(model, HasPrivacy) and model.privacy_spent() is not None
         self.rejected: Counter[str] = Counter()
         self._data = [data] if isinstance(data, Batch) else list(data or ())
         self._own = own_sources(self._data, self_weight)
@@ -254,7 +255,7 @@ class Player:
     @property
     def privacy_spent(self) -> PrivacySpent | None:
         """What the player has spent of its budget of privacy; None for one without."""
-        return self.model.privacy_spent() if isinstance(self.model, HasPrivacy) else None
+        return cast("HasPrivacy", self.model).privacy_spent() if self._has_budget else None
 
     @property
     def spending(self) -> Any:
@@ -262,7 +263,9 @@ class Player:
 
         Of a model without `KeepsSpending` what it tells as spent.
         """
-        return self.model.spending() if isinstance(self.model, KeepsSpending) else self.privacy_spent or ()
+        if not self._has_budget:
+            return ()
+        return self.model.spending() if isinstance(self.model, KeepsSpending) else self.privacy_spent
 
     def pause(self, rate: float) -> float:
         """Waiting time to the next tick of a Poisson clock of the given rate, from the player's own stream."""
@@ -275,7 +278,7 @@ class Player:
         with privacy learns with other random numbers than it did then: noise that is drawn twice could be taken away.
         """
         self._speaker.number_from(sequence)
-        if self.privacy_spent is not None:
+        if self._has_budget:
             cast("Any", self._streams["learn"].bit_generator).advance(sequence)
 
     def state(self) -> State:
